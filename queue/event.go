@@ -1,0 +1,58 @@
+package queue
+
+import "time"
+
+// EventKind says what an Event records.
+type EventKind string
+
+// The kinds of event.
+const (
+	JobSubmitted     EventKind = "job_submitted"     // Job, Spec
+	JobStarted       EventKind = "job_started"       // Job, Attempt, Placement: dispatched; the first placement's host runs it
+	JobExecuting     EventKind = "job_executing"     // Job, Attempt, PID: the host has started its process
+	JobStopAsked     EventKind = "job_stop_asked"    // Job, Attempt: a placed job is to be stopped by its host
+	JobStopped       EventKind = "job_stopped"       // Job: PEND → PSUSP, RUN → USUSP
+	JobResumed       EventKind = "job_resumed"       // Job: the way back
+	JobKillAsked     EventKind = "job_kill_asked"    // Job, Attempt, Signal (0 = end it): for its host to do
+	JobFinished      EventKind = "job_finished"      // Job, Attempt, ExitCode, Usage, Reason: DONE or EXIT
+	JobRequeued      EventKind = "job_requeued"      // Job, Attempt, Reason: back to PEND
+	JobUnknown       EventKind = "job_unknown"       // Job: its host is unavailable: RUN → UNKWN
+	JobFound         EventKind = "job_found"         // Job: its host is back: UNKWN → RUN
+	JobForgotten     EventKind = "job_forgotten"     // Job: an ended job leaves memory after the retention time
+	HostCreated      EventKind = "host_created"      // Host
+	HostJoined       EventKind = "host_joined"       // HostName, SessionHash
+	HostLost         EventKind = "host_lost"         // HostName: its connection broke
+	HostClosed       EventKind = "host_closed"       // HostName, Closed: reasons added
+	HostOpened       EventKind = "host_opened"       // HostName, Closed: reasons taken away
+	HostRemoved      EventKind = "host_removed"      // HostName
+	QueueSwitched    EventKind = "queue_switched"    // QueueName, Open, Active
+	JobQueueMoved    EventKind = "job_queue_moved"   // Job, QueueName
+	JobReprioritised EventKind = "job_reprioritised" // Job, Order
+)
+
+// Event is one thing that happened. The state is the fold of its events: applying the same events in the same order to a
+// new Queue of the same Config gives the same state. Fields that a kind does not name are zero.
+type Event struct {
+	Kind EventKind `json:"kind"`
+	At   time.Time `json:"at"`
+
+	Job       ID          `json:"job,omitzero"`
+	Spec      *Spec       `json:"spec,omitempty"`
+	Attempt   int         `json:"attempt,omitempty"`
+	Placement []Placement `json:"placement,omitempty"`
+	PID       int         `json:"pid,omitempty"`
+	Signal    int         `json:"signal,omitempty"`
+	ExitCode  int         `json:"exitCode,omitempty"`
+	Usage     Usage       `json:"usage,omitzero"`
+	Reason    string      `json:"reason,omitempty"`
+	Order     int64       `json:"order,omitempty"`
+
+	Host        *HostSpec `json:"host,omitempty"`
+	HostName    string    `json:"hostName,omitempty"`
+	SessionHash string    `json:"sessionHash,omitempty"`
+	Closed      Closed    `json:"closed,omitempty"`
+
+	QueueName string `json:"queueName,omitempty"`
+	Open      bool   `json:"open,omitempty"`
+	Active    bool   `json:"active,omitempty"`
+}

@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+	"unique"
+)
+
+// Spec is a job as its submitter asked for it. It is immutable once submitted; all elements of an array share one.
+type Spec struct {
+	Name    string `json:"name,omitempty"` // without the index list; "" = shown as the command
+	Command string `json:"command"`        // a shell script
+	Queue   string `json:"queue,omitempty"`
+	User    string `json:"user"`
+	Project string `json:"project,omitempty"`
+	Array   *Array `json:"array,omitempty"`
+
+	SubmitHost string `json:"submitHost,omitempty"`
+	Cwd        string `json:"cwd,omitempty"` // absolute
+	Env        Env    `json:"env"`
+	Umask      int    `json:"umask,omitempty"`
+
+	Stdin, Stdout, Stderr string `json:",omitempty"` // paths, %J and %I not yet expanded; "" = none
+	TruncateStdout        bool   `json:"truncateStdout,omitempty"`
+	TruncateStderr        bool   `json:"truncateStderr,omitempty"`
+
+	MinSlots int  `json:"minSlots"` // ≥ 1
+	MaxSlots int  `json:"maxSlots"` // ≥ MinSlots
+	Need     Need `json:"need"`
+
+	After      *Condition    `json:"after,omitempty"`      // dependency; nil = none
+	BeginAt    time.Time     `json:"beginAt,omitzero"`     // not before; zero = at once
+	EndBy      time.Time     `json:"endBy,omitzero"`       // ended at; zero = never
+	RunLimit   time.Duration `json:"runLimit,omitempty"`   // 0 = the queue's
+	Priority   int           `json:"priority,omitempty"`   // within the queue, higher first
+	Hold       bool          `json:"hold,omitempty"`       // submitted as PSUSP
+	Rerunnable bool          `json:"rerunnable,omitempty"` // run again when its host is lost
+}
+
+// Need is what each slot of a job needs beyond the slot itself. It is comparable: equal needs form one class.
+type Need struct {
+	MemMiB    int    `json:"memMiB,omitempty"`    // 0 = the slot's share
+	GPUs      int    `json:"gpus,omitempty"`      // per slot
+	Hosts     string `json:"hosts,omitempty"`     // names allowed, sorted, separated by commas; "" = any
+	OneHost   bool   `json:"oneHost,omitempty"`   // all slots on one host
+	Exclusive bool   `json:"exclusive,omitempty"` // no other job on its hosts
+}
+
+// Array is the index set of a job array and the limit of its elements that run at once.
+type Array struct {
+	Ranges []Range `json:"ranges"`          // sorted, not overlapping
+	Limit  int     `json:"limit,omitempty"` // 0 = none
+}
+
+// Range is the indices First, First+Step, … up to Last, all ≥ 1.
+type Range struct {
+	First, Last, Step int
+}
+
+// Len is the number of elements.
+func (a *Array) Len() int {
+	n := 0
+	for _, r := range a.Ranges {
+		n += (r.Last-r.First)/r.Step + 1
+	}
+	return n
+}
+
+// Env is an environment, "NAME=value" each. Equal environments share their memory, because users submit many jobs from one
+// shell. The zero Env is empty.
+type Env struct {
+	joined unique.Handle[string]
+}
+
+// NewEnv copies variables. A variable that holds a NUL byte ends there, as it would in exec(3).
+func NewEnv(variables []string) Env {
+	if len(variables) == 0 {
+		return Env{}
+	}
+	clean := make([]string, len(variables))
+	for i, v := range variables {
+		clean[i], _, _ = strings.Cut(v, "\x00")
+	}
+	return Env{unique.Make(strings.Join(clean, "\x00"))}
+}
+
+// Strings is the environment as a fresh slice.
+func (e Env) Strings() []string {
+	if e == (Env{}) {
+		return nil
+	}
+	return strings.Split(e.joined.Value(), "\x00")
+}
+
+// MarshalJSON writes an array of strings.
+func (e Env) MarshalJSON() ([]byte, error) { return json.Marshal(e.Strings()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (e *Env) UnmarshalJSON(data []byte) error {
+	var variables []string
+	if err := json.Unmarshal(data, &variables); err != nil {
+		return err
+	}
+	*e = NewEnv(variables)
+	return nil
+}
+
+// Condition is a dependency expression (LSF's bsub -w) as a tree.
+type Condition struct {
+	Op   ConditionOp  `json:"op"`
+	Args []*Condition `json:"args,omitempty"` // of And, Or (≥ 2) and Not (1)
+
+	// Of the job tests. Job is the number of a job or element, or zero for all jobs of the submitter named Name, which may
+	// end in "*".
+	Job  ID     `json:"job,omitzero"`
+	Name string `json:"name,omitempty"`
+
+	// Of the counting tests on arrays (numdone(…) >= 5) and exit(job, >= 3): how to compare and with what. Compare is "" for
+	// a plain test.
+	Compare string `json:"compare,omitempty"` // == != < <= > >= ; "*" = all elements
+	Value   int    `json:"value,omitempty"`
+}
+
+// ConditionOp is an operator or a test of a dependency expression, in LSF's words.
+type ConditionOp string
+
+// The operators and tests.
+const (
+	OpAnd      ConditionOp = "&&"
+	OpOr       ConditionOp = "||"
+	OpNot      ConditionOp = "!"
+	OpDone     ConditionOp = "done"
+	OpExit     ConditionOp = "exit"
+	OpEnded    ConditionOp = "ended"
+	OpStarted  ConditionOp = "started"
+	OpNumDone  ConditionOp = "numdone"
+	OpNumEnded ConditionOp = "numended"
+	OpNumExit  ConditionOp = "numexit"
+	OpNumRun   ConditionOp = "numrun"
+	OpNumPend  ConditionOp = "numpend"
+	OpNumStart ConditionOp = "numstart"
+)

@@ -1,0 +1,169 @@
+package queue
+
+import "time"
+
+// Load is the running and pending slots of the batch system at one time.
+type Load struct {
+	Running   int `json:"running"`   // slots of placed jobs
+	Pending   int `json:"pending"`   // slots of pending jobs that could start now: not held, dependencies met, queue active
+	Waiting   int `json:"waiting"`   // slots of pending jobs that could not
+	FirstNeed int `json:"firstNeed"` // slots of the first eligible job in order; 0 = none pends
+	// CompletedSlotSeconds is the run time of all jobs that ended, each weighted by its slots.
+	CompletedSlotSeconds float64 `json:"completedSlotSeconds"`
+}
+
+// Demand is a class of eligible pending jobs with equal needs, in the order in which they would start.
+type Demand struct {
+	Need  Need `json:"need"`
+	Slots int  `json:"slots"` // of each job
+	Count int  `json:"count"` // jobs
+}
+
+// HostStatus is a host's state.
+type HostStatus uint8
+
+// The host states. A host is added before its Mesos task is launched, and joins when its daemon says hello.
+//
+//	add ──> HostAdded ──join──> HostOK <──join── HostUnavailable ──lease over──> (its jobs are lost)
+//	                              └──connection lost──^
+//	remove, from any state without jobs ──> gone
+const (
+	HostAdded HostStatus = iota + 1
+	HostOK
+	HostUnavailable
+)
+
+// HostSpec is a host as it is added.
+type HostSpec struct {
+	Name       string            `json:"name"`
+	Slots      int               `json:"slots"`
+	MemMiB     int               `json:"memMiB"`
+	GPUs       int               `json:"gpus,omitempty"`
+	Elastic    bool              `json:"elastic"`              // lives inside a Mesos task
+	TokenHash  string            `json:"tokenHash,omitempty"`  // SHA-256, hex, of the one-time token it joins with
+	Attributes map[string]string `json:"attributes,omitempty"` // of the Mesos agent
+	Location   string            `json:"location,omitempty"`   // host name of the machine it lives on
+}
+
+// Host is a host as seen at one time.
+type Host struct {
+	HostSpec
+	Status  HostStatus `json:"status"`
+	Closed  Closed     `json:"closed,omitempty"`
+	Used    int        `json:"used"` // slots held by placed jobs
+	Run     int        `json:"run"`  // of them by running jobs; the rest are suspended
+	SSusp   int        `json:"ssusp"`
+	USusp   int        `json:"ususp"`
+	AddedAt time.Time  `json:"addedAt"`
+	// IdleSince is when its last job ended or, without any, when it joined; zero while a job holds a slot of it.
+	IdleSince time.Time `json:"idleSince,omitzero"`
+	// LostAt is when its connection broke; zero while it is not unavailable.
+	LostAt time.Time `json:"lostAt,omitzero"`
+}
+
+// Closed is the set of reasons why a host takes no new job.
+type Closed uint8
+
+// The reasons. An operator's closing and the fleet's do not undo each other.
+const (
+	ClosedAdmin Closed = 1 << iota // by badmin hclose
+	ClosedDrain                    // by the fleet, before the host is released
+	ClosedExit                     // by the host, which was told to end
+)
+
+// Snapshot is what a poll of a batch system gives: one consistent view at one time.
+type Snapshot struct {
+	At     time.Time `json:"at"`
+	Load   Load      `json:"load"`
+	Demand []Demand  `json:"demand"`
+	Hosts  []Host    `json:"hosts"`
+}
+
+// Placement is slots of one job on one host. A job's first placement is where its process runs.
+type Placement struct {
+	Host  string `json:"host"`
+	Slots int    `json:"slots"`
+}
+
+// Usage is what a job's processes used.
+type Usage struct {
+	CPU       time.Duration `json:"cpu"` // user + system
+	MaxRSSMiB int           `json:"maxRSSMiB,omitempty"`
+	Processes int           `json:"processes,omitempty"`
+}
+
+// Job is a job or an array element as seen at one time. A pending array may be seen as one Job with ID.Index 0 and Pending
+// elements; see Filter.
+type Job struct {
+	ID    ID    `json:"id"`
+	Spec  *Spec `json:"spec"`
+	State State `json:"state"`
+
+	SubmittedAt time.Time   `json:"submittedAt"`
+	StartedAt   time.Time   `json:"startedAt,omitzero"` // of the newest attempt
+	EndedAt     time.Time   `json:"endedAt,omitzero"`
+	Attempt     int         `json:"attempt,omitempty"` // starts so far
+	Placement   []Placement `json:"placement,omitempty"`
+	PID         int         `json:"pid,omitempty"`
+	ExitCode    int         `json:"exitCode,omitempty"` // 0–255; 128+n for signal n
+	Usage       Usage       `json:"usage,omitzero"`
+	Reason      string      `json:"reason,omitempty"` // why it pends, or why it ended so
+}
+
+// ArrayCounts is an array's elements by state.
+type ArrayCounts struct {
+	ID    ID            `json:"id"`
+	Spec  *Spec         `json:"spec"`
+	Count map[State]int `json:"count"`
+}
+
+// QueueSpec is a queue as configured.
+type QueueSpec struct {
+	Name        string        `json:"name"`
+	Description string        `json:"description,omitempty"`
+	Priority    int           `json:"priority"` // higher first
+	Nice        int           `json:"nice,omitempty"`
+	Default     bool          `json:"default,omitempty"`
+	MaxSlots    int           `json:"maxSlots,omitempty"`   // running at once; 0 = no limit
+	UserSlots   int           `json:"userSlots,omitempty"`  // running at once of one user; 0 = no limit
+	JobSlots    int           `json:"jobSlots,omitempty"`   // of one job; 0 = no limit
+	RunLimit    time.Duration `json:"runLimit,omitempty"`   // 0 = none
+	Rerunnable  bool          `json:"rerunnable,omitempty"` // for all its jobs
+	Users       []string      `json:"users,omitempty"`      // who may submit; empty = all
+}
+
+// QueueInfo is a queue as seen at one time; the numbers are slots.
+type QueueInfo struct {
+	QueueSpec
+	Open   bool `json:"open"`   // takes jobs
+	Active bool `json:"active"` // starts jobs
+	Pend   int  `json:"pend"`
+	Run    int  `json:"run"`
+	SSusp  int  `json:"ssusp"`
+	USusp  int  `json:"ususp"`
+}
+
+// Filter selects jobs. Zero fields select all.
+type Filter struct {
+	IDs     []ID    `json:"ids,omitempty"` // an array's number selects all its elements
+	User    string  `json:"user,omitempty"`
+	Queue   string  `json:"queue,omitempty"`
+	Name    string  `json:"name,omitempty"` // a trailing * matches any rest
+	Host    string  `json:"host,omitempty"` // placed there, or ended there
+	Project string  `json:"project,omitempty"`
+	States  []State `json:"states,omitempty"`
+}
+
+// HostCommand is what a Mesos task must run to become a host.
+type HostCommand struct {
+	Argv  []string          `json:"argv"` // Argv[0] is a path in the sandbox or absolute
+	Env   map[string]string `json:"env,omitempty"`
+	Files []HostFile        `json:"files,omitempty"` // fetched into the sandbox first
+}
+
+// HostFile is a file that the Mesos fetcher brings into the sandbox.
+type HostFile struct {
+	URI        string `json:"uri"`
+	Name       string `json:"name"` // in the sandbox
+	Executable bool   `json:"executable,omitempty"`
+}
