@@ -25,7 +25,7 @@ const (
 	QueueDenied       Code = "queue_denied"
 	NoSuchJob         Code = "no_such_job"
 	NoSuchHost        Code = "no_such_host"
-	JobFinished       Code = "job_finished"
+	AlreadyFinished   Code = "already_finished"
 	NotYours          Code = "not_yours"
 	TooManySlots      Code = "too_many_slots"
 	ArrayTooLarge     Code = "array_too_large"
