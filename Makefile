@@ -115,7 +115,7 @@ fmt: $(LINTER) ## format the sources
 
 .PHONY: golden
 golden: ## write the expected outputs of scripted tests anew; read the difference before you commit it
-	$(GO) test -count=1 $(call packages-with,cockroachdb/datadriven|flag\.Bool\("rewrite") -rewrite
+	$(GO) test -count=1 $(call packages-with,cockroachdb/datadriven|flag[.]Bool."rewrite") -rewrite
 
 .PHONY: docs
 docs: ## check the links in the documentation
