@@ -16,9 +16,10 @@ DEMOFLAGS ?=
 # Batch commands that `make install` links to the binary. The list is in this place only.
 COMMANDS := bsub bjobs bkill bqueues bhosts lsid
 
-# The same settings for build, tests and lint: one build cache serves them all.
+# The same settings for build, tests and lint: one build cache serves them all. The version comes from LDFLAGS, so Go
+# need not ask git, which refuses a clone that belongs to somebody else.
 export CGO_ENABLED := 0
-export GOFLAGS += -trimpath
+export GOFLAGS += -trimpath -buildvcs=false
 
 BINARY  := bin/sluice
 LDFLAGS := -s -w -X main.version=$(VERSION)
