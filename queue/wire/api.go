@@ -1,0 +1,108 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"sluice/queue"
+)
+
+// Limits of the client API; more is refused with KindInvalid.
+const (
+	MaxCommand = 1 << 20  // bytes of one job's command
+	MaxEnv     = 1 << 20  // bytes of one job's environment
+	MaxBatch   = 10_000   // jobs of one SubmitBatch
+	MaxBody    = 64 << 20 // bytes of a request's body
+)
+
+// SubmitRequest is the body of POST /v1/jobs. The daemon sets the user.
+type SubmitRequest struct {
+	Spec queue.Spec `json:"spec"`
+}
+
+// BatchRequest is the body of POST /v1/jobs/batch. Jobs share their environments: the specs have none.
+type BatchRequest struct {
+	Envs []queue.Env `json:"envs"`
+	Jobs []BatchJob  `json:"jobs"`
+}
+
+// BatchJob is one job of a batch. Env counts in BatchRequest.Envs from 0.
+type BatchJob struct {
+	Spec queue.Spec `json:"spec"`
+	Env  int        `json:"env"`
+}
+
+// Submitted is what became of one submitted job.
+type Submitted struct {
+	ID      queue.ID   `json:"id,omitzero"`
+	Queue   string     `json:"queue,omitempty"`
+	Default bool       `json:"default,omitempty"` // the spec named no queue
+	Error   *ErrorBody `json:"error,omitempty"`   // in a batch; the job was not submitted
+}
+
+// JobsRequest asks for jobs or arrays.
+type JobsRequest struct {
+	Filter  queue.Filter `json:"filter"`
+	Reasons bool         `json:"reasons,omitempty"` // why jobs pend, in Job.Reason, one line each
+	Env     bool         `json:"env,omitempty"`     // the environments too
+}
+
+// Action is what an ActRequest does.
+type Action string
+
+// The actions on jobs.
+const (
+	Kill      Action = "kill"      // with Signal; 0 ends the job
+	ForceKill Action = "forcekill" // ended whatever its host says
+	Stop      Action = "stop"
+	Resume    Action = "resume"
+	Requeue   Action = "requeue"
+	Switch    Action = "switch" // to Queue
+)
+
+// ActRequest is the body of POST /v1/jobs/act. It is for the jobs of IDs or, without any, for all unfinished jobs that
+// Filter selects: those of the caller where it names no user.
+type ActRequest struct {
+	Action Action       `json:"action"`
+	IDs    []queue.ID   `json:"ids,omitempty"`
+	Filter queue.Filter `json:"filter"`
+	Signal int          `json:"signal,omitempty"`
+	Queue  string       `json:"queue,omitempty"`
+}
+
+// Acted is what became of one job of an ActRequest.
+type Acted struct {
+	ID    queue.ID   `json:"id"`
+	Error *ErrorBody `json:"error,omitempty"`
+}
+
+// Change is the body of POST /v1/queues/{name} and /v1/hosts/{name}; nil leaves a property as it is. Hosts are never
+// inactive.
+type Change struct {
+	Open   *bool `json:"open,omitempty"`
+	Active *bool `json:"active,omitempty"`
+}
+
+// Cluster says who the daemon is.
+type Cluster struct {
+	Name       string    `json:"name"`
+	MasterHost string    `json:"masterHost"`
+	Version    string    `json:"version"`
+	Admins     []string  `json:"admins"`
+	User       string    `json:"user"`  // who the caller is to the daemon
+	Admin      bool      `json:"admin"` // and whether an administrator
+	StartedAt  time.Time `json:"startedAt"`
+}
+
+// Waited is the answer of GET /v1/jobs/{id}/wait.
+type Waited struct {
+	Ended bool      `json:"ended"`
+	Job   queue.Job `json:"job"`
+}
+
+// Line is one line of a streamed answer. The last line says End or holds an Error; without it the stream was cut.
+type Line struct {
+	Item  json.RawMessage `json:"item,omitempty"`
+	Error *ErrorBody      `json:"error,omitempty"`
+	End   bool            `json:"end,omitempty"`
+}
