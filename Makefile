@@ -76,10 +76,11 @@ arch: ## check import rules, purity, sizes and names of packages, and the links 
 	$(GO) test ./internal/archtest
 
 .PHONY: check
-check: check-fmt check-mod arch lint vet build check-version race check-demo check-bench ## all that CI runs
+check: check-fmt check-mod arch lint vet build check-version check-commands race check-demo check-bench ## all that CI runs
 	@echo 'check: all passed'
 
-.PHONY: check-fmt check-mod check-version check-demo check-bench
+# check-fmt shows what `make fmt` would change; check-commands compares COMMANDS with what the binary offers.
+.PHONY: check-fmt check-mod check-version check-commands check-demo check-bench
 check-fmt: $(LINTER)
 	$(LINTER) fmt --diff
 
@@ -89,6 +90,10 @@ check-mod:
 
 check-version: build
 	$(BINARY) version | grep -F -- '$(VERSION)'
+
+check-commands: build
+	@has=$$($(BINARY) --help | awk '/^Commands of LSF/ {on = 1; next} /^$$/ {on = 0} on {print $$1}' | sort | xargs); \
+	test "$$has" = '$(sort $(COMMANDS))' || { echo "check-commands: the binary has $$has, COMMANDS says $(sort $(COMMANDS))"; exit 1; }
 
 check-demo: build
 	BINARY='$(abspath $(BINARY))' scripts/demo-smoke $(DEMOFLAGS)
