@@ -73,7 +73,7 @@ var allowances = []allowance{
 
 	// The shell around them.
 	{
-		pkg: "internal/app", own: []string{"controller/...", "queue/...", "lsfbridge/...", "framework/...", "internal/..."},
+		pkg: "internal/app/...", own: []string{"controller/...", "queue/...", "lsfbridge/...", "framework/...", "internal/..."},
 		foreign: []string{logrus, uuid, gonum, plot, sys},
 	},
 	{pkg: "internal/dashboard", own: []string{"controller", "queue", "framework/fleet"}, foreign: []string{logrus}},
