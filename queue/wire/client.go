@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -50,7 +51,7 @@ func NewClient(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{where: where}
-	if path := cmpOr(o.TokenFile, os.Getenv(EnvToken)); where.socket == "" && path != "" {
+	if path := cmp.Or(o.TokenFile, os.Getenv(EnvToken)); where.socket == "" && path != "" {
 		if c.token, err = readToken(path); err != nil {
 			return nil, err
 		}
@@ -88,10 +89,10 @@ func DefaultStateDir() string {
 const systemStateDir = "/var/lib/sluice"
 
 func (o Options) address() string {
-	if api := cmpOr(o.API, os.Getenv(EnvAPI)); api != "" {
+	if api := cmp.Or(o.API, os.Getenv(EnvAPI)); api != "" {
 		return api
 	}
-	socket := filepath.Join(cmpOr(o.StateDir, DefaultStateDir()), SocketName)
+	socket := filepath.Join(cmp.Or(o.StateDir, DefaultStateDir()), SocketName)
 	if o.StateDir == "" {
 		system := filepath.Join(systemStateDir, SocketName)
 		if _, err := os.Stat(socket); errors.Is(err, os.ErrNotExist) {
@@ -104,13 +105,6 @@ func (o Options) address() string {
 		socket = absolute
 	}
 	return "unix://" + socket
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func readToken(path string) (string, error) {
