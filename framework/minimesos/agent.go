@@ -1,0 +1,212 @@
+package minimesos
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
+)
+
+// executorLinger is how long an executor lives after its task has ended; until then the task's id cannot be used again.
+const executorLinger = time.Second
+
+// masterLink is how an agent reaches the master.
+type masterLink interface {
+	register(id string, cfg AgentConfig, link agentLink, tasks []agentTask) string
+	statusUpdate(agent, framework string, status mesos.TaskStatus, latest mesos.TaskState)
+	agentGone(id string)
+}
+
+var (
+	_ masterLink = (*master)(nil)
+	_ agentLink  = (*agent)(nil)
+)
+
+// agent runs tasks. Its state belongs to the goroutine of its mailbox, but for what start and stop touch.
+type agent struct {
+	cfg      AgentConfig
+	conf     *Config
+	workDir  string
+	endpoint string // host:port for the environment of tasks
+	guard    *guardian
+	log      logrus.FieldLogger
+	box      *mailbox
+	wg       sync.WaitGroup // the mailbox and everything that posts to it later
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	id        string
+	master    masterLink // nil while not connected
+	away      bool       // lost on purpose: the agent process is dead, its tasks may live
+	tasks     map[taskKey]*container
+	executors map[taskKey]bool  // that still live
+	procs     map[*process]bool // main processes that have not been waited for
+	dead      bool              // the machine is gone, with all tasks
+}
+
+func newAgent(conf *Config, cfg AgentConfig, workDir, endpoint string, guard *guardian) *agent {
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &agent{
+		cfg: cfg, conf: conf, workDir: workDir, endpoint: endpoint, guard: guard, log: conf.Logger, box: newMailbox(),
+		ctx: ctx, cancel: cancel, tasks: map[taskKey]*container{}, executors: map[taskKey]bool{},
+		procs: map[*process]bool{},
+	}
+	a.wg.Add(1)
+	go func() {
+		defer a.wg.Done()
+		a.box.run()
+	}()
+	return a
+}
+
+// call runs f on the agent's goroutine and waits for it. A stopped agent does nothing.
+func (a *agent) call(f func()) {
+	done := make(chan struct{})
+	posted := a.box.post(func() {
+		defer close(done)
+		f()
+	})
+	if posted {
+		<-done
+	}
+}
+
+// connect registers with a master, bringing the tasks that live. It returns the id.
+func (a *agent) connect(m masterLink) string {
+	var id string
+	a.call(func() {
+		if a.dead || a.away {
+			id = a.id
+			return
+		}
+		var known []agentTask
+		for _, c := range a.tasks {
+			known = append(known, c.report())
+		}
+		// Updates that the master misses until register returns are sent again below.
+		a.id = m.register(a.id, a.cfg, a, known)
+		a.guard.watch(a.id)
+		a.master, id = m, a.id
+		for _, c := range a.tasks {
+			c.forward()
+		}
+	})
+	return id
+}
+
+// disconnect makes the agent forget a master that is gone.
+func (a *agent) disconnect() {
+	a.call(func() { a.master = nil })
+}
+
+// lose is the death of the agent process: tasks of frameworks without checkpointing end, others live on unobserved.
+func (a *agent) lose() {
+	a.call(func() {
+		a.away, a.master = true, nil
+		for _, c := range a.tasks {
+			if !c.framework.GetCheckpoint() {
+				c.mute()
+				if c.proc != nil {
+					c.proc.killAll()
+				}
+			}
+		}
+	})
+}
+
+// comeBack starts the agent process again. Tasks that have ended without it have lost their exit status.
+func (a *agent) comeBack() {
+	a.call(func() {
+		a.away = false
+		for _, c := range a.tasks {
+			if c.endedAway {
+				c.endedAway = false
+				c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"))
+			}
+		}
+	})
+}
+
+// crash is the death of the machine.
+func (a *agent) crash() {
+	a.call(func() {
+		a.dead, a.master = true, nil
+		for _, c := range a.tasks {
+			c.abandon()
+		}
+		roots := make([]*process, 0, len(a.procs))
+		for p := range a.procs {
+			roots = append(roots, p)
+		}
+		killUntilGone(roots, a.id)
+	})
+}
+
+// stop kills every task tree and waits until nothing is left.
+func (a *agent) stop() {
+	a.cancel()
+	a.crash()
+	a.box.close()
+	a.wg.Wait()
+}
+
+// after runs f on the agent's goroutine after d.
+func (a *agent) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { a.box.post(f) })
+}
+
+func (a *agent) launch(fw mesos.FrameworkInfo, role string, info mesos.TaskInfo) {
+	a.box.post(func() {
+		if a.away || a.dead {
+			return
+		}
+		c := newContainer(a, fw, role, info)
+		a.tasks[c.key] = c
+		if a.executors[c.key] {
+			c.finish(mesos.TASK_DROPPED, agentMade(mesos.REASON_TASK_INVALID,
+				"Cannot reuse an already existing executor for a command task"))
+			return
+		}
+		a.executors[c.key] = true
+		c.prepare()
+	})
+}
+
+func (a *agent) kill(framework, task string) {
+	a.box.post(func() {
+		if c := a.tasks[taskKey{framework, task}]; c != nil && !a.away {
+			c.kill()
+		}
+	})
+}
+
+func (a *agent) acknowledge(framework, task string, uuid []byte) {
+	a.box.post(func() {
+		if c := a.tasks[taskKey{framework, task}]; c != nil && !a.away {
+			c.acknowledge(uuid)
+		}
+	})
+}
+
+func (a *agent) flush(fw mesos.FrameworkInfo) {
+	a.box.post(func() {
+		for key, c := range a.tasks {
+			if key.framework == fw.ID.GetValue() && !a.away {
+				c.framework = fw
+				c.forward()
+			}
+		}
+	})
+}
+
+func (a *agent) shutdownFramework(framework string) {
+	a.box.post(func() {
+		for key, c := range a.tasks {
+			if key.framework == framework && !a.away {
+				c.shutdown()
+			}
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package minimesos
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+)
+
+// Config says what cluster to start. The zero value of a duration means its default.
+type Config struct {
+	// Listen is the master's address, host:port. Default "127.0.0.1:0": any free port of the loopback interface.
+	Listen string
+	// WorkDir holds the sandboxes: <WorkDir>/<agent id>/frameworks/<id>/executors/<task id>/runs/<container id>. When
+	// empty, a temporary directory is made and Stop removes it; a given one is left as it is.
+	WorkDir string
+	// Agents are started with the master; more may be added later.
+	Agents []AgentConfig
+
+	AllocationInterval time.Duration // between two runs of the allocator; default 1 s
+	HeartbeatInterval  time.Duration // between two HEARTBEATs; default 15 s
+	AckRetry           time.Duration // until an unacknowledged update is sent again, doubling; default 10 s
+	OfferTimeout       time.Duration // until an offer is rescinded; default never
+	AgentTimeout       time.Duration // until a lost agent counts as unreachable; default 75 s
+	ReregisterDelay    time.Duration // until agents notice a new master; default 200 ms
+	LaunchDelay        time.Duration // between ACCEPT and the start of a task, as a slow agent has it; default none
+	KillGrace          time.Duration // between SIGTERM and SIGKILL for tasks without a kill policy; default 3 s
+
+	// OnEvent decides what becomes of an event on its way to a framework, OnCall of a call on its way to the master (not
+	// of SUBSCRIBE). Nil lets everything pass. Both are called while the master is locked or about to be: they must be
+	// quick and must not call the Cluster.
+	OnEvent func(frameworkID string, event *scheduler.Event) Verdict
+	OnCall  func(call *scheduler.Call) Verdict
+
+	// Logger receives what a real master and its agents would log; default none.
+	Logger logrus.FieldLogger
+}
+
+// AgentConfig describes one agent.
+type AgentConfig struct {
+	Hostname   string            // default "127.0.0.1"
+	CPUs       float64           // default 4
+	MemMiB     float64           // default 2048
+	DiskMiB    float64           // default 4096
+	GPUs       float64           // default none; a whole number
+	PortFirst  uint64            // first port offered; default 31000
+	PortLast   uint64            // last port offered; default 31999
+	Attributes map[string]string // offered as TEXT attributes
+}
+
+// Verdict is what a fault hook wants done with a message. The zero value lets it pass.
+type Verdict struct {
+	Drop   bool          // lose it; a call is still answered 202
+	Delay  time.Duration // deliver it later; what comes after overtakes it
+	Copies int           // deliver it this many times more
+	Status int           // calls only: answer with this HTTP status instead, and do nothing
+}
+
+const (
+	defaultListen   = "127.0.0.1:0"
+	defaultHostname = "127.0.0.1"
+	maxAgents       = 10000
+)
+
+func (c *Config) setDefaults() {
+	if c.Listen == "" {
+		c.Listen = defaultListen
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{
+		{&c.AllocationInterval, time.Second},
+		{&c.HeartbeatInterval, 15 * time.Second},
+		{&c.AckRetry, 10 * time.Second},
+		{&c.AgentTimeout, 75 * time.Second},
+		{&c.ReregisterDelay, 200 * time.Millisecond},
+		{&c.KillGrace, 3 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	if c.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		c.Logger = silent
+	}
+}
+
+func (c *Config) validate() error {
+	for _, d := range []time.Duration{
+		c.AllocationInterval, c.HeartbeatInterval, c.AckRetry, c.OfferTimeout, c.AgentTimeout, c.ReregisterDelay,
+		c.LaunchDelay, c.KillGrace,
+	} {
+		if d < 0 {
+			return fmt.Errorf("check configuration: negative duration %v", d)
+		}
+	}
+	if len(c.Agents) > maxAgents {
+		return fmt.Errorf("check configuration: %d agents, at most %d are possible", len(c.Agents), maxAgents)
+	}
+	return nil
+}
+
+func (a *AgentConfig) setDefaults() {
+	if a.Hostname == "" {
+		a.Hostname = defaultHostname
+	}
+	if a.CPUs == 0 {
+		a.CPUs = 4
+	}
+	if a.MemMiB == 0 {
+		a.MemMiB = 2048
+	}
+	if a.DiskMiB == 0 {
+		a.DiskMiB = 4096
+	}
+	if a.PortFirst == 0 && a.PortLast == 0 {
+		a.PortFirst, a.PortLast = 31000, 31999
+	}
+}
+
+func (a *AgentConfig) validate() error {
+	if !(a.CPUs > 0) || !(a.MemMiB >= 0) || !(a.DiskMiB >= 0) || !(a.GPUs >= 0) {
+		return errors.New("check agent: resources must be positive numbers")
+	}
+	if a.GPUs != float64(int64(a.GPUs)) {
+		return fmt.Errorf("check agent: %v GPUs is not a whole number", a.GPUs)
+	}
+	if a.PortFirst > a.PortLast || a.PortLast > 65535 {
+		return fmt.Errorf("check agent: ports %d-%d are not a range of ports", a.PortFirst, a.PortLast)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package minimesos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// account is the user that a task runs as.
+type account struct {
+	uid, gid uint32
+	groups   []uint32
+}
+
+// credential is nil for our own user.
+func (a *account) credential() *syscall.Credential {
+	if a == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
+}
+
+func taskUser(fw mesos.FrameworkInfo, info mesos.TaskInfo) string {
+	if u := info.GetCommand().GetUser(); u != "" {
+		return u
+	}
+	if os.Geteuid() != 0 {
+		return "" // the framework's user is an offer that we cannot take up
+	}
+	return fw.User
+}
+
+var errNoSuchUser = errors.New("no such user")
+
+// findAccount looks a user up; nil means our own. Only root may be somebody else.
+func findAccount(name string) (*account, error) {
+	if name == "" {
+		return nil, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, errNoSuchUser
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("look up user %s: %w", name, err)
+	}
+	if int(uid) == os.Geteuid() {
+		return nil, nil
+	}
+	if os.Geteuid() != 0 {
+		return nil, syscall.EPERM
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("look up user %s: %w", name, err)
+	}
+	a := &account{uid: uint32(uid), gid: uint32(gid)}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("look up groups of %s: %w", name, err)
+	}
+	for _, id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+			a.groups = append(a.groups, uint32(n))
+		}
+	}
+	return a, nil
+}
+
+// sandboxPath is where a run of a task lives.
+func sandboxPath(workDir, agentID string, key taskKey, run string) string {
+	return filepath.Join(workDir, agentID, "frameworks", key.framework, "executors", key.task, "runs", run)
+}
+
+// provision makes the sandbox of a task and fetches its files. Its errors are told to the framework.
+func (c *container) provision(ctx context.Context) error {
+	if kind := c.info.Container; kind != nil {
+		if kind.GetType() == mesos.ContainerInfo_DOCKER {
+			return wiref("None of the enabled containerizers could create a container for the provided ContainerInfo")
+		}
+		if len(kind.Volumes) > 0 {
+			return wiref("Volumes in ContainerInfo is not supported")
+		}
+	}
+	runs := filepath.Dir(c.sandbox)
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return fmt.Errorf("Failed to create sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+	}
+	if err := os.Mkdir(c.sandbox, 0o750); err != nil {
+		return fmt.Errorf("Failed to create sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+	}
+	latest := filepath.Join(runs, "latest")
+	if err := os.Remove(latest); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("Failed to link sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+	}
+	if err := os.Symlink(c.sandbox, latest); err != nil {
+		return fmt.Errorf("Failed to link sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+	}
+	if err := c.makeOutputs(); err != nil {
+		return err
+	}
+	if uris := c.info.GetCommand().GetURIs(); len(uris) > 0 {
+		if err := c.fetch(ctx, uris); err != nil {
+			return wiref("Failed to fetch all URIs for container '%s': exited with status 1", c.id)
+		}
+	}
+	return nil
+}
+
+// makeOutputs creates stdout and stderr and gives everything to the task's user.
+func (c *container) makeOutputs() error {
+	account, err := findAccount(c.user)
+	files := []string{filepath.Join(c.sandbox, "stdout"), filepath.Join(c.sandbox, "stderr")}
+	if err != nil {
+		reason := err.Error()
+		if errors.Is(err, errNoSuchUser) {
+			reason = "No such user '" + c.user + "'"
+		}
+		return wiref("Failed to chown '%s' to user '%s' : %s", files[0], c.user, reason)
+	}
+	c.account = account
+	for _, name := range files {
+		f, err := appendTo(name)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return account.own(append(files, c.sandbox)...)
+}
+
+// own gives files to the account.
+func (a *account) own(paths ...string) error {
+	if a == nil {
+		return nil
+	}
+	for _, path := range paths {
+		if err := os.Lchown(path, int(a.uid), int(a.gid)); err != nil {
+			return fmt.Errorf("give %s to user %d: %w", path, a.uid, err)
+		}
+	}
+	return nil
+}
