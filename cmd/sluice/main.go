@@ -98,7 +98,7 @@ at 10 a tenth.`,
 		command.GroupID = groupLSF
 		root.AddCommand(command)
 	}
-	root.AddCommand(newVersionCommand())
+	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newCtlCommand(), newVersionCommand())
 	return root
 }
 

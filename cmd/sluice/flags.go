@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice/controller"
+	"sluice/internal/app"
+	"sluice/queue/wire"
+)
+
+// controlFlags are the flags of the control loop.
+func controlFlags(f *pflag.FlagSet, c *controller.Config) {
+	f.Float64Var(&c.Target, "target", c.Target, "running per pending slots to hold: jobs wait 1/target times their run time on average")
+	f.Var(&slowdownFlag{&c.Target}, "target-slowdown", "the same as (wait+run)/run: 2 is a target of 1")
+	f.Float64Var(&c.Kp, "kp", c.Kp, "proportional gain: share of all slots of jobs per unit of error")
+	f.Float64Var(&c.Ki, "ki", c.Ki, "integral gain, 1/s")
+	f.Float64Var(&c.Kd, "kd", c.Kd, "derivative gain, s")
+	f.Float64Var(&c.FeedForward, "feed-forward", c.FeedForward, "share of the computed need that is taken at once; 0 is a pure PID")
+	f.DurationVar(&c.DerivativeFilter, "derivative-filter", c.DerivativeFilter, "time constant of the filter on the derivative")
+	f.DurationVar(&c.TrackingTime, "tracking-time", c.TrackingTime, "time constant of the anti-windup")
+	f.DurationVar(&c.Period, "period", c.Period, "time between two polls of the batch system")
+	f.IntVar(&c.MinSlots, "min-slots", c.MinSlots, "slots held even without jobs")
+	f.IntVar(&c.MaxSlots, "max-slots", c.MaxSlots, "slots never exceeded; 0 is no limit")
+	f.IntVar(&c.MaxStep, "max-step", c.MaxStep, "slots that the goal may rise in one period; 0 is no limit")
+	f.DurationVar(&c.ScaleInDelay, "scale-in-delay", c.ScaleInDelay, "how long a surplus must last before the goal falls")
+	f.IntVar(&c.Deadband, "deadband", c.Deadband, "surplus in slots that is tolerated")
+}
+
+// slowdownFlag sets a target by the slowdown that it promises.
+type slowdownFlag struct{ target *float64 }
+
+var _ pflag.Value = (*slowdownFlag)(nil)
+
+func (f *slowdownFlag) String() string { return "" }
+func (f *slowdownFlag) Type() string   { return "float" }
+
+func (f *slowdownFlag) Set(text string) error {
+	var slowdown float64
+	if _, err := fmt.Sscanf(text, "%g", &slowdown); err != nil {
+		return fmt.Errorf("want a number above 1")
+	}
+	target, err := controller.TargetForSlowdown(slowdown)
+	if err != nil {
+		return err
+	}
+	*f.target = target
+	return nil
+}
+
+// systemFlags are the flags that run, local and demo share beside the control loop's.
+func systemFlags(f *pflag.FlagSet, c *app.Config) {
+	controlFlags(f, &c.Controller)
+	hosts := &c.Framework.Fleet
+	f.Float64Var(&hosts.SlotCPUs, "slot-cpus", orDefault(hosts.SlotCPUs, 1), "CPUs of one slot")
+	f.IntVar(&hosts.SlotMemMiB, "slot-mem", orDefault(hosts.SlotMemMiB, 512), "memory of one slot, MiB")
+	f.IntVar(&hosts.MaxHostSlots, "max-host-slots", hosts.MaxHostSlots, "slots of one host at most; 0 is as many as its agent gives")
+	f.IntVar(&hosts.HostsPerAgent, "hosts-per-agent", orDefault(hosts.HostsPerAgent, 1), "hosts on one agent at most")
+	f.DurationVar(&hosts.IdleTimeout, "idle-timeout", orDefault(hosts.IdleTimeout, time.Minute), "a host without a job is released after it")
+	f.StringVar(&c.Framework.Name, "name", c.Framework.Name, "name of the framework; begins the names of hosts")
+	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it")
+	f.StringSliceVar(&c.Admins, "admin", c.Admins, "users who may manage all jobs, queues and hosts, beside root and yourself")
+	f.DurationVar(&c.Queue.KeepFinished, "clean-period", orDefault(c.Queue.KeepFinished, time.Hour), "how long ended jobs stay in bjobs")
+	f.BoolVar(&c.Queue.Backfill, "backfill", c.Queue.Backfill, "let small jobs pass a blocked large one where they do not delay it")
+}
+
+func orDefault[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// logFlags are the flags of the log; newLogger reads them.
+func logFlags(f *pflag.FlagSet, level string) {
+	f.String("log-level", level, "debug, info, warn or error")
+	f.String("log-format", "text", "text or json")
+}
+
+func newLogger(cmd *cobra.Command) (*logrus.Logger, error) {
+	log := logrus.New()
+	log.SetOutput(cmd.ErrOrStderr())
+	name, err := cmd.Flags().GetString("log-level")
+	if err != nil {
+		return nil, err
+	}
+	level, err := logrus.ParseLevel(name)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("log-level %q: want debug, info, warn or error", name)}
+	}
+	log.SetLevel(level)
+	switch format, err := cmd.Flags().GetString("log-format"); {
+	case err != nil:
+		return nil, err
+	case format == "json":
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+	case format == "text":
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.RFC3339})
+	default:
+		return nil, usageError{fmt.Errorf("log-format %q: want text or json", format)}
+	}
+	return log, nil
+}
+
+// stateDirFlag is where a system keeps its state.
+func stateDirFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "state-dir", wire.DefaultStateDir(), "directory of the journal and the API's socket")
+}
+
+// currentUser is the name that tasks run under unless told otherwise.
+func currentUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strings.TrimSpace(os.Getenv("USER"))
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice/internal/app"
+)
+
+func newRunCommand() *cobra.Command {
+	cfg := app.DefaultConfig()
+	cfg.Version = version
+	cfg.Framework.User = currentUser()
+	var batch string
+	cmd := &cobra.Command{
+		Use:     "run --master URL",
+		GroupID: groupRun,
+		Short:   "Run the batch system on a Mesos cluster",
+		Long: `Run the batch system as a framework of a Mesos cluster, until SIGINT or SIGTERM.
+
+Stopping it, or kill -9, ends no job: hosts keep running what they have, and the next start with the same state dir takes
+them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.`,
+		Example: `  sluice run --master http://10.0.0.5:5050 --state-dir /var/lib/sluice
+  sluice run --master http://m1:5050,http://m2:5050,http://m3:5050 --target 1 --role batch
+  sluice run --master https://m1:5050 --principal sluice --secret-file /etc/sluice/secret`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLogger(cmd)
+			if err != nil {
+				return err
+			}
+			if batch != "embedded" {
+				return usageError{fmt.Errorf("batch %q: want embedded", batch)}
+			}
+			cfg.Log, cfg.Framework.Logger = log, log
+			system, err := app.Open(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			log.WithField("api", "unix://"+system.Socket()).Info("ready for bsub")
+			return errors.Join(system.Run(cmd.Context()), system.Close())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Framework.Master, "master", "", "URL of the Mesos master, or several with commas between")
+	f.StringVar(&batch, "batch", "embedded", "the batch system: embedded")
+	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "host:port where hosts and remote clients reach the daemon")
+	f.StringVar(&cfg.Advertise, "advertise", cfg.Advertise, "URL of --listen as agents see it (default: the address used towards the master)")
+	mesosFlags(f, &cfg)
+	serverFlags(f, &cfg)
+	stateDirFlag(f, &cfg.StateDir)
+	systemFlags(f, &cfg)
+	logFlags(f, "info")
+	if err := cmd.MarkFlagRequired("master"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+// mesosFlags are how the framework shows itself to the master.
+func mesosFlags(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.Framework.User, "user", c.Framework.User, "user that tasks run as on the agents; root lets jobs run as their submitters")
+	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for")
+	f.StringVar(&c.Framework.Principal, "principal", c.Framework.Principal, "principal to authenticate as")
+	f.StringVar(&c.Framework.SecretFile, "secret-file", c.Framework.SecretFile, "file that holds the principal's secret")
+	f.DurationVar(&c.Framework.FailoverTimeout, "failover-timeout", c.Framework.FailoverTimeout, "how long the master keeps our tasks while we are away")
+}
+
+// serverFlags are who may use the network API, and how.
+func serverFlags(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate for --listen, PEM")
+	f.StringVar(&c.TLSKey, "tls-key", "", "its key, PEM")
+	f.StringVar(&c.TokenFile, "token-file", "", "lines user:token of clients that may use --listen; without it only hosts may")
+	f.StringVar(&c.HostBinary, "host-binary", "", "program that hosts run (default: this one)")
+}
+
+func newLocalCommand() *cobra.Command {
+	cfg := app.DefaultLocalConfig()
+	cfg.Version = version
+	cfg.Framework.User = currentUser()
+	cmd := &cobra.Command{
+		Use:     "local",
+		GroupID: groupRun,
+		Short:   "Run the batch system on an embedded Mesos cluster on this machine",
+		Long: `Run the batch system on an embedded Mesos cluster on this machine, until SIGINT or SIGTERM. To try Sluice, and to develop
+against it. The CPUs and memory of the agents are promises: jobs are not kept within them. Its hosts and their jobs end
+with it; pending jobs stay in the state dir.`,
+		Example: `  sluice local
+  sluice local --agents 4 --agent-cpus 4 --target 1
+  # in another terminal:
+  sluice bsub -J "a[1-500]" sleep 1 && sluice bjobs && sluice ctl status`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLogger(cmd)
+			if err != nil {
+				return err
+			}
+			cfg.Log, cfg.Framework.Logger = log, log
+			system, err := app.OpenLocal(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d agents of %d CPUs at %s; ready for bsub (socket %s)\n",
+				cfg.Agents, cfg.AgentCPUs, cfg.Framework.Master, system.Socket())
+			err = system.Run(cmd.Context())
+			return errors.Join(err, teardown(system), system.Close())
+		},
+	}
+	f := cmd.Flags()
+	clusterFlags(f, &cfg)
+	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "host:port where hosts reach the daemon")
+	stateDirFlag(f, &cfg.StateDir)
+	serverFlags(f, &cfg.Config)
+	systemFlags(f, &cfg.Config)
+	logFlags(f, "warning")
+	return cmd
+}
+
+// clusterFlags are the size of an embedded cluster.
+func clusterFlags(f *pflag.FlagSet, c *app.LocalConfig) {
+	f.IntVar(&c.Agents, "agents", c.Agents, "agents of the embedded cluster")
+	f.IntVar(&c.AgentCPUs, "agent-cpus", c.AgentCPUs, "CPUs of each agent")
+	f.IntVar(&c.AgentMemMiB, "agent-mem", c.AgentMemMiB, "memory of each agent, MiB")
+}
+
+// teardown ends the framework of an embedded cluster, so that its hosts end in order.
+func teardown(system *app.Local) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return system.Teardown(ctx)
+}
+
+// isTerminal says whether a file is a terminal.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

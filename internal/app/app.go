@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+
+	"sluice/framework"
+	"sluice/queue/daemon"
+	"sluice/queue/journal"
+)
+
+// App is a running system. Its methods may be called from any goroutine.
+type App struct {
+	cfg       Config
+	log       logrus.FieldLogger
+	url       string
+	daemon    *daemon.Daemon
+	framework *framework.Framework
+	loop      *loop
+	listener  net.Listener
+	security  *tls.Config
+
+	closers []func() error // in the order of opening
+	once    sync.Once
+	closed  error
+}
+
+// Open starts a system: it takes the state dir (another instance there is refused), replays the journal, serves the API
+// and subscribes at the master. Run makes it take offers. Close it, also after a failed Run; a failed Open leaves nothing
+// behind.
+func Open(ctx context.Context, cfg Config) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, log: cfg.Log}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) error {
+	store, err := a.openState(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.openDaemon(ctx, store); err != nil {
+		return err
+	}
+	if a.framework, err = framework.New(a.cfg.Framework, a.daemon, store); err != nil {
+		return err
+	}
+	a.loop, err = newLoop(a.cfg.Controller, a.daemon, supply{a.framework}, a.log)
+	if err != nil {
+		return err
+	}
+	a.loop.observer = a.cfg.Observe
+	if err := a.serve(); err != nil {
+		return err
+	}
+	if err := a.framework.Start(ctx); err != nil {
+		return err
+	}
+	a.onClose(func() error { a.framework.Stop(); return nil })
+	return nil
+}
+
+// openState takes the state dir's lock and opens its journal.
+func (a *App) openState(ctx context.Context) (*journal.Journal, error) {
+	if err := os.MkdirAll(a.cfg.StateDir, 0o755); err != nil {
+		return nil, fmt.Errorf("make state dir: %w", err)
+	}
+	release, err := journal.Lock(a.cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(release)
+	store, err := journal.Open(ctx, filepath.Join(a.cfg.StateDir, "journal.db"), journal.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(store.Close)
+	return store, nil
+}
+
+func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
+	binary, err := a.cfg.hostBinary()
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for hosts (change --listen): %w", err)
+	}
+	a.onClose(func() error { return ignoreClosed(listener.Close()) })
+	if a.url, err = a.cfg.advertised(listener.Addr()); err != nil {
+		return err
+	}
+	security, err := a.tls()
+	if err != nil {
+		return err
+	}
+	a.daemon, err = daemon.Open(ctx, daemon.Config{
+		Queue: a.cfg.Queue, Journal: store, Logger: a.log,
+		Cluster: a.cfg.Cluster, Version: a.cfg.Version, Admins: a.cfg.Admins, TokenFile: a.cfg.TokenFile,
+		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose(func() error { a.daemon.Stop(); return nil })
+	a.listener, a.security = listener, security
+	return nil
+}
+
+func (a *App) tls() (*tls.Config, error) {
+	if a.cfg.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("read TLS certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// serve opens the API to clients and hosts, once everything behind it is there.
+func (a *App) serve() error {
+	a.handleControl()
+	if err := a.daemon.ServeUnix(a.Socket()); err != nil {
+		return err
+	}
+	return a.daemon.ServeTCP(a.listener, a.security)
+}
+
+// Socket is the path of the API's unix socket.
+func (a *App) Socket() string { return filepath.Join(a.cfg.StateDir, "api.sock") }
+
+// Run closes the control loop until ctx ends (nil) or the framework can not go on (its error).
+func (a *App) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.loop.run(ctx)
+	}()
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-a.framework.Done():
+		err = a.framework.Err()
+	}
+	cancel()
+	<-done
+	return err
+}
+
+// Teardown ends the framework at the master, and with it every host. For a cluster that ends with the program; a system
+// that is to go on later is only closed.
+func (a *App) Teardown(ctx context.Context) error { return a.framework.Teardown(ctx) }
+
+func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+// Close stops everything in reverse order. Hosts go on running their jobs and are taken back by the next instance with the
+// same state dir.
+func (a *App) Close() error {
+	a.once.Do(func() {
+		var failed []error
+		for i := len(a.closers) - 1; i >= 0; i-- {
+			failed = append(failed, a.closers[i]())
+		}
+		a.closed = errors.Join(failed...)
+	})
+	return a.closed
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

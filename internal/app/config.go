@@ -1,0 +1,136 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"sluice/controller"
+	"sluice/framework"
+	"sluice/queue"
+)
+
+// Config is everything that an operator may set. Start from DefaultConfig.
+type Config struct {
+	Version  string
+	StateDir string // holds the socket, the journal and the lock; made if it is not there
+
+	Listen    string // host:port of the network API, for hosts and remote clients
+	Advertise string // URL at which hosts reach Listen; "" = found from the way to the master
+	TLSCert   string // PEM files; both or none
+	TLSKey    string
+	TokenFile string // lines user:token of remote clients; "" = none may call
+
+	Cluster    string   // the name that lsid shows
+	Admins     []string // beside root and the daemon's own user
+	HostBinary string   // the program that hosts run; "" = this one
+	HostLocal  bool     // hosts share this machine's file system: nothing is fetched
+
+	Queue      queue.Config
+	Controller controller.Config
+	Framework  framework.Config
+
+	Log logrus.FieldLogger
+	// Observe sees every step of the controller, in the loop's goroutine; may be nil.
+	Observe func(controller.Record)
+}
+
+// DefaultConfig is what `sluice run` starts from.
+func DefaultConfig() Config {
+	return Config{
+		Version:    "dev",
+		Listen:     ":6180",
+		Cluster:    "sluice",
+		Controller: controller.DefaultConfig(),
+		Framework:  framework.DefaultConfig(),
+		Log:        logrus.StandardLogger(),
+	}
+}
+
+// Validate says in one line what is wrong and what is allowed.
+func (c *Config) Validate() error {
+	if c.StateDir == "" {
+		return invalid("state-dir: want a directory for the journal and the socket")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return invalid("listen %q: want host:port, as in :6180 or 10.0.0.5:6180", c.Listen)
+	}
+	if c.Advertise != "" {
+		u, err := url.Parse(c.Advertise)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return invalid("advertise %q: want a URL that hosts can reach, as in http://10.0.0.5:6180", c.Advertise)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return invalid("tls-cert and tls-key: give both or none")
+	}
+	if err := c.Controller.Validate(); err != nil {
+		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: fmt.Sprintf(format, args...)}
+}
+
+// advertised is the URL at which hosts reach the listener. A listener on all addresses is reached at the address that
+// packets to the master leave from.
+func (c *Config) advertised(listener net.Addr) (string, error) {
+	if c.Advertise != "" {
+		return strings.TrimSuffix(c.Advertise, "/"), nil
+	}
+	host, port, err := net.SplitHostPort(listener.String())
+	if err != nil {
+		return "", fmt.Errorf("read listen address: %w", err)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if host, err = addressTowards(c.Framework.Master); err != nil {
+			return "", err
+		}
+	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port), nil
+}
+
+// addressTowards is the local address of packets to the first master of a list. Nothing is sent: connecting a UDP socket
+// only asks the routing table.
+func addressTowards(masters string) (string, error) {
+	first, _, _ := strings.Cut(masters, ",")
+	u, err := url.Parse(first)
+	if err != nil || u.Hostname() == "" {
+		return "", invalid("master %q: want http(s)://host:port", masters)
+	}
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.Dial("udp", net.JoinHostPort(u.Hostname(), "9"))
+	if err != nil {
+		return "", fmt.Errorf("find the address that hosts reach us at (give --advertise): %w", err)
+	}
+	defer conn.Close()
+	local, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return "", errors.New("find the address that hosts reach us at: give --advertise")
+	}
+	return local.IP.String(), nil
+}
+
+// hostBinary is the program that hosts run.
+func (c *Config) hostBinary() (string, error) {
+	if c.HostBinary != "" {
+		return c.HostBinary, nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find own binary (give --host-binary): %w", err)
+	}
+	return path, nil
+}

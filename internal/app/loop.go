@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"sluice/controller"
+	"sluice/queue"
+)
+
+// poller is the batch system as the control loop sees it.
+type poller interface {
+	Poll(ctx context.Context) (queue.Snapshot, error)
+}
+
+// supplier is the framework as the control loop sees it.
+type supplier interface {
+	// SetGoal hands over a goal and the snapshot that it was made of; it does not block.
+	SetGoal(goal int, snapshot queue.Snapshot)
+	// Supply is the slots that are held, in all and those of hosts that have not joined yet.
+	Supply() (all, inFlight int)
+}
+
+// loop closes the control loop: once a period it polls the batch system, steps the controller and hands the goal to the
+// framework. A poll that fails or comes late is not a load of zero: the goal is held and nothing is handed over, so that
+// the fleet decides nothing on stale data.
+type loop struct {
+	batch    poller
+	fleet    supplier
+	log      logrus.FieldLogger
+	observer func(controller.Record) // of every step; may be nil
+
+	mu         sync.Mutex
+	controller *controller.Controller
+	last       controller.Record
+	load       queue.Load
+	polled     time.Time // the last good poll
+	paused     bool
+	errors     int
+	failure    string // the newest error, "" after a good step
+}
+
+func newLoop(cfg controller.Config, batch poller, fleet supplier, log logrus.FieldLogger) (*loop, error) {
+	c, err := controller.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &loop{batch: batch, fleet: fleet, log: log, controller: c}, nil
+}
+
+// run steps once a period until ctx ends.
+func (l *loop) run(ctx context.Context) {
+	ticker := time.NewTicker(l.config().Period)
+	defer ticker.Stop()
+	for {
+		l.step(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// step is one poll and one step of the controller. The poll may take one period: an older answer would be stale.
+func (l *loop) step(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, max(l.config().Period, time.Second))
+	snapshot, err := l.batch.Poll(limited)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	all, inFlight := l.fleet.Supply()
+	record, fresh := l.record(snapshot, err, all, inFlight)
+	if l.observer != nil {
+		l.observer(record)
+	}
+	if fresh {
+		l.fleet.SetGoal(record.Goal, snapshot)
+	}
+}
+
+// record steps the controller, or holds it where there is nothing to step on; fresh tells which.
+func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) (record controller.Record, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if err == nil {
+		l.polled, l.load = now, snapshot.Load
+		if !l.paused {
+			record, err = l.controller.Step(now, controller.Load{
+				Running: snapshot.Load.Running, Pending: snapshot.Load.Pending, FirstNeed: snapshot.Load.FirstNeed,
+				Supply: supply, InFlight: min(inFlight, supply),
+			})
+		} else {
+			record = l.controller.Hold(now)
+		}
+	} else {
+		record = l.controller.Hold(now)
+	}
+	l.note(err)
+	l.last = record
+	return record, err == nil
+}
+
+// note counts an error and logs it once, when it begins or changes, and once when it is over.
+func (l *loop) note(err error) {
+	switch {
+	case err == nil && l.failure != "":
+		l.failure = ""
+		l.log.Info("the batch system answers again")
+	case err != nil:
+		l.errors++
+		if text := err.Error(); text != l.failure {
+			l.failure = text
+			l.log.WithError(err).Warn("the goal is held: no load to decide on")
+		}
+	}
+}
+
+func (l *loop) config() controller.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.controller.Config()
+}
+
+// errFlex is a minimum that is not a number of slots.
+var errFlex = errors.New("flex: want a number of slots from 0")
+
+// apply changes what Control names about the loop. Nothing is changed where it returns an error.
+func (l *loop) apply(c Control) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	cfg := l.controller.Config()
+	for _, v := range []struct{ to, from *float64 }{{&cfg.Target, c.Target}, {&cfg.Kp, c.Kp}, {&cfg.Ki, c.Ki}, {&cfg.Kd, c.Kd}} {
+		if v.from != nil {
+			*v.to = *v.from
+		}
+	}
+	if c.Flex != nil {
+		if *c.Flex < 0 {
+			return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: errFlex.Error()}
+		}
+		cfg.MinSlots = *c.Flex
+	}
+	if err := l.controller.Configure(time.Now(), cfg); err != nil {
+		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
+	}
+	if c.Paused != nil {
+		l.paused = *c.Paused
+	}
+	return nil
+}
+
+// fill writes what the loop knows into s.
+func (l *loop) fill(s *Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	cfg := l.controller.Config()
+	s.Target, s.Kp, s.Ki, s.Kd = cfg.Target, cfg.Kp, cfg.Ki, cfg.Kd
+	s.Running, s.Pending, s.Waiting = l.load.Running, l.load.Pending, l.load.Waiting
+	if s.Pending > 0 {
+		s.Ratio = float64(s.Running) / float64(s.Pending)
+	}
+	s.Goal, s.Paused, s.Errors = l.last.Goal, l.paused, l.errors
+	if !l.polled.IsZero() {
+		s.PollAgeSeconds = time.Since(l.polled).Seconds()
+	}
+	s.Reason = l.reason()
+}
+
+// reason says in one line why the goal is what it is.
+func (l *loop) reason() string {
+	if l.failure != "" {
+		return "held: " + l.failure
+	}
+	if l.paused {
+		return "held: paused by an operator"
+	}
+	if text, ok := reasons[l.last.Saturation]; ok {
+		return text
+	}
+	return fmt.Sprintf("the law: %.1f slots bring running/pending to %.4g", l.last.U, l.controller.Config().Target)
+}
+
+var reasons = map[controller.Saturation]string{
+	controller.SaturationIdle:    "no jobs: only the minimum is held",
+	controller.SaturationMin:     "the minimum holds the goal up",
+	controller.SaturationMax:     "the maximum holds the goal down",
+	controller.SaturationStep:    "the step limit delays the rise",
+	controller.SaturationSupply:  "Mesos has not granted all of the goal yet",
+	controller.SaturationNeed:    "the first pending job needs more than the target calls for",
+	controller.SaturationStarved: "the first pending job needs more than the maximum: it cannot start",
+	controller.SaturationDemand:  "the jobs could not use more",
+	controller.SaturationScaleIn: "a surplus is kept until it has lasted the scale-in delay",
+}

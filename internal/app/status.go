@@ -1,0 +1,61 @@
+package app
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is the whole system at one time, as `sluice ctl status` shows it. Numbers of jobs are in slots.
+type Status struct {
+	At          time.Time `json:"at"`
+	Version     string    `json:"version"`
+	URL         string    `json:"url"` // where hosts reach the daemon
+	Master      string    `json:"master"`
+	FrameworkID string    `json:"frameworkID"`
+	Connected   bool      `json:"connected"` // subscribed at a leading master
+
+	Running int     `json:"running"`
+	Pending int     `json:"pending"` // eligible to start
+	Waiting int     `json:"waiting"` // pending, but held, dependent or not due yet
+	Ratio   float64 `json:"ratio"`   // running/pending; 0 while nothing is pending
+	Target  float64 `json:"target"`
+	Kp      float64 `json:"kp"`
+	Ki      float64 `json:"ki"`
+	Kd      float64 `json:"kd"`
+
+	Goal     int `json:"goal"`
+	Supply   int `json:"supply"`   // held: in flight and open
+	InFlight int `json:"inFlight"` // launched, not joined yet
+	Hosts    int `json:"hosts"`    // joined
+	// HostStates counts the fleet's hosts by their state.
+	HostStates map[string]int `json:"hostStates"`
+
+	OffersAccepted int  `json:"offersAccepted"`
+	OffersDeclined int  `json:"offersDeclined"`
+	Launches       int  `json:"launches"`
+	Suppressed     bool `json:"suppressed"` // no offers are sent to us
+
+	PollAgeSeconds float64 `json:"pollAgeSeconds"` // since the last good poll of the batch system
+	Paused         bool    `json:"paused"`
+	Errors         int     `json:"errors"` // polls and control steps that failed since the start
+	// Reason is why the goal is what it is, in one line.
+	Reason string `json:"reason"`
+}
+
+// Control is a change to a running system, as `sluice ctl` sends it. Fields that are nil or empty change nothing.
+type Control struct {
+	Target *float64 `json:"target,omitempty"`
+	Kp     *float64 `json:"kp,omitempty"`
+	Ki     *float64 `json:"ki,omitempty"`
+	Kd     *float64 `json:"kd,omitempty"`
+	Paused *bool    `json:"paused,omitempty"` // hold the goal as it is
+	Flex   *int     `json:"flex,omitempty"`   // hold at least so many slots (the minimum)
+	Drain  string   `json:"drain,omitempty"`  // close this host and release it when it is empty
+}
+
+// UnmarshalStatus reads a Status that a daemon sent.
+func UnmarshalStatus(data []byte) (Status, error) {
+	var s Status
+	err := json.Unmarshal(data, &s)
+	return s, err
+}
