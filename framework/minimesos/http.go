@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gogo/protobuf/proto"
+	operator "github.com/mesos/mesos-go/api/v1/lib/master"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
@@ -44,15 +45,15 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/health":
 		w.WriteHeader(http.StatusOK)
 	case "/version":
-		m.writeJSON(w, r, m.versionJSON())
+		err = m.writeJSON(w, m.versionJSON())
 	case "/state", "/state.json":
-		m.writeJSON(w, r, m.stateJSON())
+		err = m.writeJSON(w, m.stateJSON())
 	case "/slaves":
-		m.writeJSON(w, r, m.slavesJSON())
+		err = m.writeJSON(w, m.slavesJSON())
 	case "/frameworks":
-		m.writeJSON(w, r, m.frameworksJSON())
+		err = m.writeJSON(w, m.frameworksJSON())
 	case "/tasks":
-		m.writeJSON(w, r, m.tasksJSON())
+		err = m.writeJSON(w, m.tasksJSON())
 	case "/redirect":
 		w.Header().Set("Location", "//"+m.address)
 		w.WriteHeader(http.StatusTemporaryRedirect)
@@ -60,8 +61,8 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = m.serveTeardown(w, r)
 	default:
 		err = errNotFound
-		if strings.HasPrefix(path, "/api/v1") && !strings.HasPrefix(path, "/api/v1.") {
-			err = badRequest("Failed to validate master::Call: Expecting 'type' to be present")
+		if path == "/api/v1" || strings.HasPrefix(path, "/api/v1/") {
+			err = m.serveOperator(w, r)
 		}
 	}
 	if err != nil {
@@ -92,8 +93,8 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMethod(w, r, http.MethodPost); err != nil {
 		return err
 	}
-	call, err := readCall(r)
-	if err != nil {
+	call := &scheduler.Call{}
+	if err := readCall(r, call); err != nil {
 		return err
 	}
 	if err := validateCall(call); err != nil {
@@ -158,31 +159,55 @@ func (m *master) serveSubscribe(w http.ResponseWriter, r *http.Request, call *sc
 	return nil
 }
 
-func readCall(r *http.Request) (*scheduler.Call, error) {
+// readCall reads the body of a request into a call of whichever API.
+func readCall(r *http.Request, call proto.Message) error {
 	media := r.Header.Get("Content-Type")
 	switch media {
 	case "":
-		return nil, badRequest("Expecting 'Content-Type' to be present")
+		return badRequest("Expecting 'Content-Type' to be present")
 	case mediaJSON, mediaProtobuf:
 	default:
-		return nil, &httpError{http.StatusUnsupportedMediaType,
+		return &httpError{http.StatusUnsupportedMediaType,
 			"Expecting 'Content-Type' of application/json or application/x-protobuf"}
 	}
 	body, err := readBody(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	call := &scheduler.Call{}
 	if media == mediaProtobuf {
 		if proto.Unmarshal(body, call) != nil {
-			return nil, badRequest("Failed to parse body into Call protobuf")
+			return badRequest("Failed to parse body into Call protobuf")
 		}
-		return call, nil
+		return nil
 	}
 	if err := fromJSON(body, "Call", call); err != nil {
-		return nil, badRequest("%s", err)
+		return badRequest("%s", err)
 	}
-	return call, nil
+	return nil
+}
+
+// serveOperator answers the v1 operator API, of which only TEARDOWN is there.
+func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) error {
+	if err := checkMethod(w, r, http.MethodPost); err != nil {
+		return err
+	}
+	call := &operator.Call{}
+	if err := readCall(r, call); err != nil {
+		return err
+	}
+	switch _, known := operator.Call_Type_name[int32(call.Type)]; {
+	case !known || call.Type == operator.Call_UNKNOWN:
+		return badRequest("Failed to validate master::Call: Expecting 'type' to be present")
+	case call.Type == operator.Call_TEARDOWN && call.Teardown == nil:
+		return badRequest("Failed to validate master::Call: Expecting 'teardown' to be present")
+	case call.Type == operator.Call_TEARDOWN:
+		if !m.teardown(call.Teardown.FrameworkID.Value) {
+			return badRequest("No framework found with specified ID")
+		}
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	return &httpError{http.StatusNotImplemented, "501 Not Implemented."}
 }
 
 func readBody(r *http.Request) ([]byte, error) {
