@@ -1,0 +1,107 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Config is the fleet's rules. A zero field gets the default named with it.
+type Config struct {
+	// HostPrefix begins the names of hosts and tasks; "sluice".
+	HostPrefix string
+
+	SlotCPUs    float64 // of one slot; 1
+	SlotMemMiB  int     // of one slot; 512
+	SlotDiskMiB int     // of one slot; 0 = none is taken
+
+	MaxHostSlots int // of one host; 0 = as many as an agent gives
+	// HostsPerAgent is how many hosts may live on one agent; 1. Batch systems whose hosts need a machine of their own must
+	// leave it at 1; where they do not, more lets an agent serve a goal that grows in small steps.
+	HostsPerAgent int
+	WarmSlots     int // kept though no job needs them; 0. Not more than the goal.
+	// GPUAgentsForCPU lets jobs without GPUs use agents with GPUs.
+	GPUAgentsForCPU bool
+	// MaxLaunchesPerStep bounds the hosts launched at once; 256.
+	MaxLaunchesPerStep int
+
+	IdleTimeout   time.Duration // a host without a job is released after it; 60 s
+	LaunchTimeout time.Duration // from launch to running; 5 min
+	JoinTimeout   time.Duration // from running to joined; 2 min
+	KillRetry     time.Duration // first repetition of a kill, or of an order to the batch system; 10 s
+	// UnreachableAfter is how long an unreachable host still counts as supply; 75 s.
+	UnreachableAfter time.Duration
+	// ForgetAfter is how long an unreachable host that the batch system has lost too is kept; 1 h.
+	ForgetAfter time.Duration
+	// ReconcileEvery is between full reconciliations, ± 10 %; 15 min.
+	ReconcileEvery time.Duration
+	// StaleAfter is the age of a goal from which nothing is launched, closed or killed; 30 s.
+	StaleAfter time.Duration
+
+	DeclineFor  time.Duration // how long a declined offer shall stay away, ± 20 %; 10 min
+	ReviveEvery time.Duration // least time between two revives; 5 s
+	// ReviveMax is the longest time between revives while the same need stays unserved; 2 min.
+	ReviveMax time.Duration
+}
+
+// Validate reports the first value that makes no sense.
+func (c Config) Validate() error {
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{
+		{"slot cpus", c.SlotCPUs},
+		{"slot memory", float64(c.SlotMemMiB)},
+		{"slot disk", float64(c.SlotDiskMiB)},
+		{"max host slots", float64(c.MaxHostSlots)},
+		{"hosts per agent", float64(c.HostsPerAgent)},
+		{"warm slots", float64(c.WarmSlots)},
+		{"launches per step", float64(c.MaxLaunchesPerStep)},
+		{"idle timeout", c.IdleTimeout.Seconds()},
+		{"launch timeout", c.LaunchTimeout.Seconds()},
+		{"join timeout", c.JoinTimeout.Seconds()},
+		{"kill retry", c.KillRetry.Seconds()},
+		{"unreachable timeout", c.UnreachableAfter.Seconds()},
+		{"forget timeout", c.ForgetAfter.Seconds()},
+		{"reconcile period", c.ReconcileEvery.Seconds()},
+		{"stale timeout", c.StaleAfter.Seconds()},
+		{"decline time", c.DeclineFor.Seconds()},
+		{"revive period", c.ReviveEvery.Seconds()},
+		{"longest revive period", c.ReviveMax.Seconds()},
+	} {
+		if v.value < 0 || math.IsNaN(v.value) || math.IsInf(v.value, 0) {
+			return fmt.Errorf("check fleet: %s is %v: want a number from 0", v.name, v.value)
+		}
+	}
+	if c.SlotCPUs != 0 && c.SlotCPUs < 0.01 {
+		return fmt.Errorf("check fleet: slot cpus is %v: Mesos hands out no less than 0.01", c.SlotCPUs)
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.HostPrefix, "sluice")
+	setDefault(&c.SlotCPUs, 1)
+	setDefault(&c.SlotMemMiB, 512)
+	setDefault(&c.HostsPerAgent, 1)
+	setDefault(&c.MaxLaunchesPerStep, 256)
+	setDefault(&c.IdleTimeout, time.Minute)
+	setDefault(&c.LaunchTimeout, 5*time.Minute)
+	setDefault(&c.JoinTimeout, 2*time.Minute)
+	setDefault(&c.KillRetry, 10*time.Second)
+	setDefault(&c.UnreachableAfter, 75*time.Second)
+	setDefault(&c.ForgetAfter, time.Hour)
+	setDefault(&c.ReconcileEvery, 15*time.Minute)
+	setDefault(&c.StaleAfter, 30*time.Second)
+	setDefault(&c.DeclineFor, 10*time.Minute)
+	setDefault(&c.ReviveEvery, 5*time.Second)
+	setDefault(&c.ReviveMax, 2*time.Minute)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

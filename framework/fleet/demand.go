@@ -1,0 +1,224 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/queue"
+)
+
+// maxClasses bounds the classes of demand that are looked at; later ones wait until earlier ones are served.
+const maxClasses = 1000
+
+// class is what is still missing for one class of demand.
+type class struct {
+	need shape
+	unit int // slots that must be on one host; 1 = any
+	left int // slots missing
+	// most is the slots of a job that tolerates no other on its hosts: more on one host would lie idle; 0 = no matter.
+	most int
+}
+
+// shape is what a slot needs of its host.
+type shape struct {
+	memMiB, gpus int
+	hosts        string
+}
+
+func (f *Fleet) classOf(d queue.Demand) class {
+	c := class{
+		need: shape{memMiB: max(d.Need.MemMiB, f.cfg.SlotMemMiB), gpus: d.Need.GPUs, hosts: d.Need.Hosts},
+		unit: 1,
+		left: max(d.Slots, 1) * max(d.Count, 0),
+	}
+	if d.Need.Exclusive {
+		c.most = max(d.Slots, 1)
+	}
+	if d.Need.OneHost {
+		c.unit = max(d.Slots, 1)
+	}
+	return c
+}
+
+// plan is what may be taken now.
+type plan struct {
+	budget  int     // slots up to the goal
+	classes []class // what is missing, in order
+}
+
+// total is the slots that would be taken if they were offered.
+func (p plan) total() int {
+	sum := 0
+	for _, c := range p.classes {
+		if c.unit <= p.budget {
+			sum += c.left
+		}
+		if sum >= p.budget {
+			return p.budget
+		}
+	}
+	return sum
+}
+
+// plan sets the demand against the free slots of the supply.
+func (f *Fleet) plan() plan {
+	if !f.fresh() {
+		return plan{}
+	}
+	var free []room
+	supply := 0
+	for _, m := range f.order {
+		if !f.counts(m) {
+			continue
+		}
+		supply += m.Spec.Slots
+		if r := roomOf(m); r.slots > 0 {
+			free = append(free, r)
+		}
+	}
+	p := plan{budget: f.goal - supply}
+	if p.budget <= 0 {
+		return p
+	}
+	missing := 0
+	for _, d := range f.snap.Demand[:min(len(f.snap.Demand), maxClasses)] {
+		c := f.classOf(d)
+		free = c.settle(free)
+		if c.left > 0 {
+			p.classes = append(p.classes, c)
+			missing += c.left
+		}
+		if missing >= p.budget && len(p.classes) > 1 {
+			break
+		}
+	}
+	if warm := min(f.cfg.WarmSlots, f.goal) - supply - missing; warm > 0 {
+		p.classes = append(p.classes, class{need: shape{memMiB: f.cfg.SlotMemMiB}, unit: 1, left: warm})
+	}
+	if first := p.heldFor(f); first > 0 {
+		p.classes = p.classes[:first]
+	}
+	return p
+}
+
+// heldFor is 1 when all of the budget must be left to the first class: its jobs do not fit into what is left of the goal,
+// and taking slots for others would keep it so. A job that no agent seen so far could hold does not block others.
+func (p plan) heldFor(f *Fleet) int {
+	if len(p.classes) == 0 || p.classes[0].unit <= p.budget || p.classes[0].unit > f.goal || !f.plausible(p.classes[0]) {
+		return 0
+	}
+	return 1
+}
+
+// room is what is free on a host of the supply.
+type room struct {
+	m     *member
+	slots int
+	empty bool
+}
+
+func roomOf(m *member) room {
+	return room{m: m, slots: m.Spec.Slots - m.view.Used, empty: m.view.Used == 0}
+}
+
+// settle takes the slots of the class's jobs out of free and gives what is left of free.
+func (c *class) settle(free []room) []room {
+	used := false
+	for i := range free {
+		r := &free[i]
+		if c.left <= 0 {
+			break
+		}
+		n := c.fit(r)
+		if n == 0 {
+			continue
+		}
+		c.left -= min(n, c.left)
+		r.slots -= n
+		if c.most > 0 {
+			r.slots = 0
+		}
+		r.empty = false
+		used = used || r.slots <= 0
+	}
+	if !used {
+		return free
+	}
+	return slices.DeleteFunc(free, func(r room) bool { return r.slots <= 0 })
+}
+
+// fit is how many slots of the class r can hold now.
+func (c *class) fit(r *room) int {
+	if c.most > 0 && !r.empty || !c.suits(r.m) {
+		return 0
+	}
+	n := min(r.slots, c.left)
+	if c.most > 0 {
+		n = min(n, c.most)
+	}
+	// The snapshot does not tell the free memory and GPUs: each used slot is taken to use its share.
+	if perSlot := r.m.Spec.MemMiB / max(r.m.Spec.Slots, 1); c.need.memMiB > perSlot {
+		n = min(n, r.slots*perSlot/c.need.memMiB)
+	}
+	if c.need.gpus > 0 {
+		n = min(n, r.m.Spec.GPUs*r.slots/max(r.m.Spec.Slots, 1)/c.need.gpus)
+	}
+	return n - n%c.unit
+}
+
+// suits says whether an empty host could run a job of the class.
+func (c *class) suits(m *member) bool {
+	s := m.Spec
+	return s.Slots >= c.unit && s.MemMiB >= c.unit*c.need.memMiB && s.GPUs >= c.unit*c.need.gpus &&
+		c.need.allows(s.Name, s.Location)
+}
+
+// allows says whether a host of one of the names may be used. Names match with or without their domain.
+func (s shape) allows(names ...string) bool {
+	if s.hosts == "" {
+		return true
+	}
+	for allowed := range strings.SplitSeq(s.hosts, ",") {
+		for _, name := range names {
+			if name != "" && (allowed == name || short(allowed) == short(name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func short(name string) string {
+	head, _, _ := strings.Cut(name, ".")
+	return head
+}
+
+// useless says that no pending job could run on m, though some are pending.
+func (f *Fleet) useless(m *member) bool {
+	demand := f.snap.Demand[:min(len(f.snap.Demand), maxClasses)]
+	for _, d := range demand {
+		if c := f.classOf(d); c.suits(m) {
+			return false
+		}
+	}
+	return len(demand) > 0
+}
+
+// first is the class that waits at the head, and since when.
+type first struct {
+	class class
+	since time.Time
+}
+
+func (f *Fleet) noteFirst(p plan) {
+	if len(p.classes) == 0 {
+		f.first = first{}
+		return
+	}
+	c := p.classes[0]
+	c.left = 0
+	if c != f.first.class || f.first.since.IsZero() {
+		f.first = first{class: c, since: f.now}
+	}
+}

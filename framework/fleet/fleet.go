@@ -1,0 +1,248 @@
+package fleet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"sluice/queue"
+)
+
+// Fleet is the set of elastic hosts and what is happening to each. It is not safe for concurrent use: one owner calls
+// Step.
+type Fleet struct {
+	cfg Config
+	rng *rand.Rand
+
+	members  map[string]*member
+	order    []*member      // by age, so that the same inputs give the same outputs
+	perAgent map[string]int // hosts that are not Gone
+
+	goal    int
+	goalAt  time.Time // when it was given to Step
+	hasGoal bool
+	snap    queue.Snapshot
+	views   map[string]int // index in snap.Hosts
+
+	connection
+	nextFull  time.Time         // next full reconciliation
+	strangers map[string]Update // tasks that no member knows, until a snapshot tells whether the batch system does
+	trouble
+	first     first
+	largest   largest
+	numbering int
+
+	// Of one Step.
+	now     time.Time
+	out     Output
+	touched []*member
+	removed bool
+}
+
+// member is a Host with what a restart may forget.
+type member struct {
+	Host
+	view     queue.Host // in the newest snapshot; meaningful if seen
+	seen     bool
+	missing  int // snapshots in a row without it
+	missedAt time.Time
+	command  command
+	killAt   time.Time // next kill
+	kills    int
+	askAt    time.Time // next explicit reconciliation; zero = none is due
+	asks     int
+	unknowns int // answers in a row that the task is unknown
+	unknown  time.Time
+	touched  bool
+}
+
+// command is the newest order about a host to the batch system.
+type command struct {
+	number      int
+	asked, done time.Time
+}
+
+// Stats is the fleet in numbers; all but Hosts in slots.
+type Stats struct {
+	Hosts      map[State]int
+	Supply     int // in flight and open
+	InFlight   int
+	Goal       int
+	Wanted     int // what would be taken if it were offered
+	Suppressed bool
+}
+
+// New makes a fleet of the hosts that an earlier one left in Output.Changed. It keeps rng, and uses it for names and
+// jitter only.
+func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
+	f := &Fleet{
+		cfg: cfg.withDefaults(), rng: rng,
+		members: make(map[string]*member), perAgent: make(map[string]int), strangers: make(map[string]Update),
+		connection: connection{suppressed: true}, trouble: trouble{agents: make(map[string]penalty)},
+	}
+	slices.SortFunc(restored, func(a, b Host) int {
+		if c := a.LaunchedAt.Compare(b.LaunchedAt); c != 0 {
+			return c
+		}
+		if a.Name() < b.Name() {
+			return -1
+		}
+		return 1
+	})
+	for _, h := range restored {
+		f.add(h)
+	}
+	return f
+}
+
+// Step takes one input at the time now, which never goes back, and decides.
+func (f *Fleet) Step(now time.Time, in Input) Output {
+	f.now, f.out, f.touched, f.removed = now, Output{}, nil, false
+	switch in := in.(type) {
+	case Goal:
+		f.takeGoal(in)
+		f.scale()
+		f.repeat()
+		f.interest()
+	case Offers:
+		f.takeOffers(in)
+		f.interest()
+	case Update:
+		f.takeUpdate(in)
+	case Connection:
+		f.connect(in)
+		f.repeat()
+		f.interest()
+	case AgentLost:
+		f.agentLost(in.Agent)
+	case Result:
+		f.takeResult(in)
+	case Tick:
+		f.repeat()
+		f.interest()
+	default:
+		panic(fmt.Sprintf("fleet: unknown input %T", in))
+	}
+	return f.finish()
+}
+
+// Suppressed says whether a subscription made now should suppress all roles.
+func (f *Fleet) Suppressed() bool { return f.suppressed }
+
+// Stats counts, in time proportional to the number of hosts.
+func (f *Fleet) Stats() Stats {
+	s := Stats{Hosts: make(map[State]int), Goal: f.goal, Suppressed: f.suppressed}
+	for _, m := range f.order {
+		s.Hosts[m.State]++
+		if !f.counts(m) {
+			continue
+		}
+		s.Supply += m.Spec.Slots
+		if m.State != Open {
+			s.InFlight += m.Spec.Slots
+		}
+	}
+	s.Wanted = f.wanted()
+	return s
+}
+
+// Hosts copies the records, oldest first.
+func (f *Fleet) Hosts() []Host {
+	hosts := make([]Host, len(f.order))
+	for i, m := range f.order {
+		hosts[i] = m.Host
+	}
+	return hosts
+}
+
+func (f *Fleet) add(h Host) *member {
+	m := &member{Host: h}
+	f.members[h.Name()] = m
+	f.order = append(f.order, m)
+	if h.State != Gone {
+		f.perAgent[h.Agent]++
+	}
+	return m
+}
+
+// set moves a host to a state and marks it to be written down.
+func (f *Fleet) set(m *member, s State, reason string) {
+	if s == Gone && m.State != Gone {
+		f.leaveAgent(m.Agent)
+	}
+	if s != Gone && m.State == Gone {
+		f.perAgent[m.Agent]++
+	}
+	m.State, m.Since, m.Reason, m.command = s, f.now, reason, command{}
+	f.touch(m)
+}
+
+func (f *Fleet) leaveAgent(agent string) {
+	if f.perAgent[agent]--; f.perAgent[agent] <= 0 {
+		delete(f.perAgent, agent)
+	}
+}
+
+func (f *Fleet) touch(m *member) {
+	if !m.touched {
+		m.touched = true
+		f.touched = append(f.touched, m)
+	}
+}
+
+func (f *Fleet) forget(m *member) {
+	delete(f.members, m.Name())
+	f.removed = true
+	f.out.Removed = append(f.out.Removed, m.Name())
+}
+
+func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }
+
+func (f *Fleet) finish() Output {
+	if f.removed {
+		f.order = slices.DeleteFunc(f.order, func(m *member) bool { return f.members[m.Name()] != m })
+	}
+	for _, m := range f.touched {
+		m.touched = false
+		if f.members[m.Name()] == m {
+			f.out.Changed = append(f.out.Changed, m.Host)
+		}
+	}
+	out := f.out
+	f.out, f.touched = Output{}, nil
+	return out
+}
+
+// fresh says whether the goal is young enough to act on.
+func (f *Fleet) fresh() bool { return f.hasGoal && f.now.Sub(f.goalAt) < f.cfg.StaleAfter }
+
+// counts says whether a host's slots are supply.
+func (f *Fleet) counts(m *member) bool {
+	state := m.State
+	if state == Unreachable {
+		state = m.Before
+		// While the batch system still reaches it, its slots are there, whatever Mesos can say.
+		if f.now.Sub(m.Since) >= f.cfg.UnreachableAfter && (!m.seen || m.view.Status != queue.HostOK) {
+			return false
+		}
+	}
+	if state != Launching && state != Joining && state != Open {
+		return false
+	}
+	if !m.seen {
+		return true
+	}
+	lost := m.view.Status == queue.HostUnavailable && f.snap.At.Sub(m.view.LostAt) >= f.cfg.UnreachableAfter
+	return m.view.Closed&^queue.ClosedDrain == 0 && !lost
+}
+
+func (f *Fleet) supply() int {
+	sum := 0
+	for _, m := range f.order {
+		if f.counts(m) {
+			sum += m.Spec.Slots
+		}
+	}
+	return sum
+}

@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"time"
+
+	"sluice/queue"
+)
+
+// Resources is amounts of what an agent has. CPUs may be fractions; GPUs are whole.
+type Resources struct {
+	CPUs    float64 `json:"cpus,omitempty"`
+	MemMiB  float64 `json:"memMiB,omitempty"`
+	DiskMiB float64 `json:"diskMiB,omitempty"`
+	GPUs    int     `json:"gpus,omitempty"`
+}
+
+// Host is one elastic host: what must survive a restart. Its name is also the id of its task.
+type Host struct {
+	Spec      queue.HostSpec `json:"spec"`
+	Agent     string         `json:"agent"` // agent id
+	Role      string         `json:"role,omitempty"`
+	Resources Resources      `json:"resources"`
+	State     State          `json:"state"`
+	// Before is the state before Unreachable.
+	Before State `json:"before,omitempty"`
+	// Since is when State was entered.
+	Since      time.Time `json:"since"`
+	LaunchedAt time.Time `json:"launchedAt"`
+	// Ran says that its task was seen running.
+	Ran bool `json:"ran,omitempty"`
+	// Reason says in words why the state was entered.
+	Reason string `json:"reason,omitempty"`
+	// Cause says why it is Closed.
+	Cause Cause `json:"cause,omitempty"`
+	// ProcessesGone says, of a Gone host, that none of its processes can be alive.
+	ProcessesGone bool `json:"processesGone,omitempty"`
+}
+
+// Name is the host's name in the batch system and its task's id.
+func (h Host) Name() string { return h.Spec.Name }
+
+// Cause is why a host was closed; it decides whether the host may be reopened.
+type Cause string
+
+// The causes.
+const (
+	CauseSurplus  Cause = "surplus"  // the goal fell
+	CauseIdle     Cause = "idle"     // no job for too long
+	CauseRoom     Cause = "room"     // its slots are needed for a job that does not fit it
+	CauseLate     Cause = "late"     // it did not start or join in time
+	CauseLost     Cause = "lost"     // the batch system lost it
+	CauseStranger Cause = "stranger" // a task of ours that neither the fleet nor the batch system knows
+)
+
+func (c Cause) reopenable() bool { return c == CauseSurplus || c == CauseIdle || c == CauseRoom }
+
+// Offer is resources of one agent for one role.
+type Offer struct {
+	ID, Agent, Hostname, Role string
+	Free                      Resources
+	ReservedCPUs              float64           // the part of Free.CPUs that is reserved for the role
+	Attributes                map[string]string // of the agent; not to be changed after it was given to Step
+	// UnavailableFrom is when a maintenance of the agent begins; zero = none is planned.
+	UnavailableFrom time.Time
+}

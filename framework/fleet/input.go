@@ -1,0 +1,127 @@
+package fleet
+
+import (
+	"time"
+
+	"sluice/queue"
+)
+
+// Input is one thing that happened: Goal, Offers, Update, Connection, AgentLost, Result or Tick.
+type Input interface{ input() }
+
+// Goal is what the controller wants, and the snapshot of the batch system that it was computed from. Each gets a new
+// Snapshot.At.
+type Goal struct {
+	Slots    int
+	Snapshot queue.Snapshot
+}
+
+// Offers is offers that arrived together.
+type Offers []Offer
+
+// Update is a status update or the answer to a reconciliation.
+type Update struct {
+	Task, Agent string
+	State       TaskState
+	Reason      string // Mesos's reason and message, for people
+	// InvalidOffers says that the launch was refused because an offer was no longer valid.
+	InvalidOffers bool
+}
+
+// Connection says that the framework subscribed, or lost its subscription.
+type Connection struct {
+	Up bool
+	// Suppressed says that the subscription was made with all roles suppressed.
+	Suppressed bool
+}
+
+// AgentLost is Mesos's unreliable notice that an agent is gone.
+type AgentLost struct{ Agent string }
+
+// Result is the outcome of a Launch, CloseHost, OpenHost or RemoveHost. Of other effects none is expected.
+type Result struct {
+	Of Effect
+	// Err is nil when it was done.
+	Err error
+	// Maybe says, of a Launch with an Err, that the call may have reached the master.
+	Maybe bool
+}
+
+// Tick lets time pass: timeouts and repetitions. At least one a second is expected.
+type Tick struct{}
+
+func (Goal) input()       {}
+func (Offers) input()     {}
+func (Update) input()     {}
+func (Connection) input() {}
+func (AgentLost) input()  {}
+func (Result) input()     {}
+func (Tick) input()       {}
+
+// Output is what a Step decided. The order of its parts is the order in which to do them.
+type Output struct {
+	Changed []Host   // to be made durable before any of Effects, and before the update that was the input is acknowledged
+	Removed []string // hosts to be forgotten
+	Effects []Effect // in order
+}
+
+// Effect is one thing to do: Launch, Decline, Kill, Suppress, Revive, Reconcile, CloseHost, OpenHost or RemoveHost.
+type Effect interface{ effect() }
+
+// Launch adds Host to the batch system and then accepts the offers with one task. If the host cannot be added, the offers
+// must be declined.
+type Launch struct {
+	Host   Host
+	Offers []string // of Host.Agent and Host.Role; all
+	// Refuse is how long the unused rest of the offers shall stay away.
+	Refuse time.Duration
+}
+
+// Decline gives offers back.
+type Decline struct {
+	Offers []string
+	Refuse time.Duration
+}
+
+// TaskRef names a task and the agent it is on; the agent may be "".
+type TaskRef struct{ Task, Agent string }
+
+// Kill ends a task.
+type Kill TaskRef
+
+// Suppress asks for no more offers; Revive asks for offers again, of all agents.
+type (
+	Suppress struct{}
+	Revive   struct{}
+)
+
+// Reconcile asks what the tasks do; without any, for all that the master knows.
+type Reconcile struct{ Tasks []TaskRef }
+
+// CloseHost, OpenHost and RemoveHost are orders to the batch system. Each is repeated until a Result, which must hold the
+// very value that Step gave, says that it was done. A host that the batch system does not know counts as removed.
+type (
+	CloseHost struct {
+		Name, Reason string
+		number       int // of the order, so that the result of an older one is not taken for it
+	}
+	OpenHost struct {
+		Name   string
+		number int
+	}
+	RemoveHost struct {
+		Name, Reason string
+		// ProcessesGone says that no process of the host can be alive.
+		ProcessesGone bool
+	}
+)
+
+func (Launch) effect()     {}
+func (Decline) effect()    {}
+func (Kill) effect()       {}
+func (Suppress) effect()   {}
+func (Revive) effect()     {}
+func (Reconcile) effect()  {}
+func (CloseHost) effect()  {}
+func (OpenHost) effect()   {}
+func (RemoveHost) effect() {}

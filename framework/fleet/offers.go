@@ -1,0 +1,280 @@
+package fleet
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"sluice/queue"
+)
+
+const (
+	// maintenanceLead is how long before a maintenance no host is started on the agent.
+	maintenanceLead = time.Hour
+	// restFor keeps the rest of an agent away while more hosts could still be placed on it.
+	restFor = time.Second
+	// maxShapes bounds the kinds of host that are looked for in one Step; others get their turn after the next revive.
+	maxShapes = 16
+	// maxTogether is how many further classes are looked at to fill a host.
+	maxTogether = 16
+	// epsilon absorbs rounding of resource amounts, which Mesos keeps to three decimals.
+	epsilon = 1e-6
+)
+
+// largest is the most that one agent offered so far.
+type largest struct{ slots, gpus int }
+
+// candidate is all the offers of one agent for one role.
+type candidate struct {
+	agent, hostname, role string
+	offers                []string
+	free                  Resources
+	reserved              bool
+	attributes            map[string]string
+	unavailable           time.Time
+	taken                 bool
+}
+
+// takeOffers answers all the offers: with a launch or a decline.
+func (f *Fleet) takeOffers(offers []Offer) {
+	if !f.up || len(offers) == 0 {
+		return // offers of a lost subscription are void
+	}
+	candidates := f.group(offers)
+	decline := f.jitter(f.cfg.DeclineFor, 0.2)
+	f.reopen()
+	p := f.plan()
+	if f.hold.After(f.now) {
+		p = plan{}
+	}
+	if p.total() > 0 {
+		f.allocate(&p, candidates, decline)
+	}
+	f.declineRest(candidates, decline)
+}
+
+func (f *Fleet) group(offers []Offer) []*candidate {
+	type key struct{ agent, role string }
+	byKey := make(map[key]*candidate, len(offers))
+	candidates := make([]*candidate, 0, len(offers))
+	for i := range offers {
+		o := &offers[i]
+		k := key{o.Agent, o.Role}
+		c := byKey[k]
+		if c == nil {
+			c = &candidate{agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
+				unavailable: o.UnavailableFrom}
+			byKey[k] = c
+			candidates = append(candidates, c)
+		}
+		c.offers = append(c.offers, o.ID)
+		c.free.add(o.Free)
+		c.reserved = c.reserved || o.ReservedCPUs > 0
+	}
+	for _, c := range candidates {
+		f.largest.slots = max(f.largest.slots, f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}))
+		f.largest.gpus = max(f.largest.gpus, c.free.GPUs)
+	}
+	return candidates
+}
+
+func (r *Resources) add(o Resources) {
+	r.CPUs += o.CPUs
+	r.MemMiB += o.MemMiB
+	r.DiskMiB += o.DiskMiB
+	r.GPUs += o.GPUs
+}
+
+// capacity is how many slots of a shape the offers can hold.
+func (f *Fleet) capacity(c *candidate, s shape) int {
+	n := math.MaxInt32
+	if f.cfg.MaxHostSlots > 0 {
+		n = f.cfg.MaxHostSlots
+	}
+	n = min(n, portions(c.free.CPUs, f.cfg.SlotCPUs), portions(c.free.MemMiB, float64(s.memMiB)))
+	if f.cfg.SlotDiskMiB > 0 {
+		n = min(n, portions(c.free.DiskMiB, float64(f.cfg.SlotDiskMiB)))
+	}
+	if s.gpus > 0 {
+		n = min(n, c.free.GPUs/s.gpus)
+	}
+	return n
+}
+
+func portions(have, each float64) int {
+	return int(min(math.Floor(have/each+epsilon), math.MaxInt32))
+}
+
+// usable says whether a host may be put on the candidate's agent now.
+func (f *Fleet) usable(c *candidate) bool {
+	soon := !c.unavailable.IsZero() && c.unavailable.Before(f.now.Add(maintenanceLead))
+	return !c.taken && !soon && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
+}
+
+// allocate launches hosts for the classes in order.
+func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration) {
+	choices := make(map[shape][]*tier)
+	launches := 0
+	for i := range p.classes {
+		c := &p.classes[i]
+		for c.left > 0 && p.budget >= c.unit && launches < f.cfg.MaxLaunchesPerStep {
+			tiers, ok := choices[c.need]
+			if !ok && len(choices) == maxShapes {
+				break
+			}
+			if !ok {
+				tiers = f.tiers(c.need, candidates)
+				choices[c.need] = tiers
+			}
+			want := min(c.left, p.budget)
+			if c.most > 0 {
+				want = min(want, c.most)
+			}
+			want = max(want-want%c.unit, c.unit)
+			chosen, n := f.choose(tiers, want, c.unit)
+			if chosen == nil {
+				break
+			}
+			f.launch(p, i, chosen, min(n, want), decline)
+			launches++
+		}
+	}
+}
+
+// tier is candidates that are equally welcome, by rising capacity.
+type tier struct {
+	candidates []*candidate
+	capacity   []int
+}
+
+// tiers sorts the candidates for a shape: reserved resources first, agents whose GPUs would lie idle last.
+func (f *Fleet) tiers(s shape, candidates []*candidate) []*tier {
+	type choice struct {
+		c        *candidate
+		capacity int
+	}
+	var by [4][]choice
+	for _, c := range candidates {
+		wastes := c.free.GPUs > 0 && s.gpus == 0
+		n := f.capacity(c, s)
+		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !f.usable(c) {
+			continue
+		}
+		rank := 0
+		if !c.reserved {
+			rank++
+		}
+		if wastes {
+			rank += 2
+		}
+		by[rank] = append(by[rank], choice{c, n})
+	}
+	var tiers []*tier
+	for _, choices := range by {
+		slices.SortStableFunc(choices, func(a, b choice) int { return a.capacity - b.capacity })
+		t := &tier{}
+		for _, ch := range choices {
+			t.candidates = append(t.candidates, ch.c)
+			t.capacity = append(t.capacity, ch.capacity)
+		}
+		tiers = append(tiers, t)
+	}
+	return tiers
+}
+
+// choose gives the smallest candidate that holds all that is wanted, else the largest that holds a unit.
+func (f *Fleet) choose(tiers []*tier, want, unit int) (*candidate, int) {
+	for _, t := range tiers {
+		at, _ := slices.BinarySearch(t.capacity, want)
+		for ; at < len(t.candidates); at++ {
+			if f.usable(t.candidates[at]) {
+				return t.candidates[at], t.capacity[at]
+			}
+		}
+		for last := len(t.candidates) - 1; last >= 0; last-- {
+			if !f.usable(t.candidates[last]) {
+				if last == len(t.candidates)-1 { // only a trailing run may go, the order of the rest stays
+					t.candidates, t.capacity = t.candidates[:last], t.capacity[:last]
+				}
+				continue
+			}
+			if t.capacity[last] < unit {
+				break
+			}
+			return t.candidates[last], t.capacity[last] - t.capacity[last]%unit
+		}
+	}
+	return nil, 0
+}
+
+// launch puts a host of n slots for the class at i, and what fits beside of the classes after it, on a candidate.
+func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duration) {
+	spec := queue.HostSpec{Name: f.newName(), Elastic: true, Attributes: maps.Clone(c.attributes), Location: c.hostname}
+	use := Resources{}
+	free := *c
+	take := func(cl *class, n int) {
+		part := Resources{CPUs: float64(n) * f.cfg.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
+			DiskMiB: float64(n * f.cfg.SlotDiskMiB), GPUs: n * cl.need.gpus}
+		use.add(part)
+		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs})
+		spec.Slots += n
+		cl.left -= min(n, cl.left)
+		p.budget -= n
+	}
+	take(&p.classes[i], n)
+	for j := i + 1; j < min(len(p.classes), i+1+maxTogether) && p.budget > 0 && p.classes[i].most == 0; j++ {
+		cl := &p.classes[j]
+		if cl.most > 0 || !cl.need.allows(c.hostname) {
+			continue
+		}
+		more := min(f.capacity(&free, cl.need), cl.left, p.budget)
+		if f.cfg.MaxHostSlots > 0 {
+			more = min(more, f.cfg.MaxHostSlots-spec.Slots)
+		}
+		if more -= more % cl.unit; more > 0 {
+			take(cl, more)
+		}
+	}
+	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
+	h := Host{Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
+		Reason: "offer taken"}
+	f.touch(f.add(h))
+	c.taken = true
+	refuse := decline
+	if p.total() > 0 && f.perAgent[c.agent] < f.cfg.HostsPerAgent {
+		refuse = restFor
+	}
+	f.refused = true
+	f.emit(Launch{Host: h, Offers: c.offers, Refuse: refuse})
+}
+
+// newName makes a name that was never used: names are task ids, and those must be unique for ever.
+func (f *Fleet) newName() string {
+	for {
+		name := f.cfg.HostPrefix + "-" + strconv.FormatUint(f.rng.Uint64()%(1<<40)|1<<40, 36)
+		if f.members[name] == nil {
+			return name
+		}
+	}
+}
+
+func (f *Fleet) declineRest(candidates []*candidate, decline time.Duration) {
+	var rest []string
+	for _, c := range candidates {
+		if c.taken {
+			continue
+		}
+		if until := f.agents[c.agent].until; until.After(f.now) && until.Sub(f.now) < decline {
+			// The agent is to be tried again when its penalty is over.
+			f.emit(Decline{Offers: c.offers, Refuse: until.Sub(f.now)})
+			continue
+		}
+		rest = append(rest, c.offers...)
+	}
+	if len(rest) > 0 {
+		f.refused = true
+		f.emit(Decline{Offers: rest, Refuse: decline})
+	}
+}

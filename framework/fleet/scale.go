@@ -1,0 +1,216 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+
+	"sluice/queue"
+)
+
+// scale closes what is too much and reopens what is needed again. What it closes is released later; see observeClosed.
+func (f *Fleet) scale() {
+	if !f.fresh() {
+		return
+	}
+	f.reopen()
+	f.closeSurplus()
+	f.closeUseless()
+	p := f.plan()
+	f.noteFirst(p)
+	f.makeRoom(p)
+}
+
+// reopen cancels drains, before any offer is taken, as long as the goal and the pending jobs call for slots.
+func (f *Fleet) reopen() {
+	p := f.plan()
+	if p.total() == 0 {
+		return
+	}
+	var closed []*member
+	for _, m := range f.order {
+		if m.State == Closed && f.reopenable(m) {
+			closed = append(closed, m)
+		}
+	}
+	slices.SortStableFunc(closed, func(a, b *member) int { return cmp.Compare(b.view.Used, a.view.Used) })
+	for _, m := range closed {
+		if p.total() == 0 {
+			return
+		}
+		if !p.suitsAny(m) {
+			continue
+		}
+		f.set(m, m.opened(), "needed again")
+		m.Cause = ""
+		f.askOpen(m)
+		p = f.plan()
+	}
+}
+
+// opened is the state of a host whose drain is cancelled.
+func (m *member) opened() State {
+	switch {
+	case m.joined():
+		return Open
+	case m.Ran:
+		return Joining
+	default:
+		return Launching
+	}
+}
+
+func (f *Fleet) reopenable(m *member) bool {
+	return m.Cause.reopenable() && (!m.seen || m.view.Status != queue.HostUnavailable && m.view.Closed&^queue.ClosedDrain == 0)
+}
+
+func (p plan) suitsAny(m *member) bool {
+	for i := range p.classes {
+		if c := &p.classes[i]; c.unit <= max(p.budget, m.Spec.Slots) && c.suits(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// How readily hosts are closed, in order.
+const (
+	closeInFlight = iota // serves nobody yet
+	closeIdle
+	closeBusy
+)
+
+func (m *member) readiness() int {
+	switch {
+	case m.State != Open || !m.seen:
+		return closeInFlight
+	case m.view.Used == 0:
+		return closeIdle
+	default:
+		return closeBusy
+	}
+}
+
+// closeSurplus brings the supply down to the goal, but not below it. Hosts that have only just become idle make up for
+// the surplus and are left until they have been idle for the idle timeout.
+func (f *Fleet) closeSurplus() {
+	surplus := -f.goal
+	var candidates []*member
+	for _, m := range f.order {
+		if !f.counts(m) {
+			continue
+		}
+		surplus += m.Spec.Slots
+		if m.State != Unreachable {
+			candidates = append(candidates, m)
+		}
+	}
+	if surplus <= 0 {
+		return
+	}
+	slices.SortStableFunc(candidates, emptiestFirst)
+	for _, m := range candidates {
+		if m.Spec.Slots > surplus {
+			continue
+		}
+		surplus -= m.Spec.Slots
+		switch {
+		case m.readiness() != closeIdle:
+			f.close(m, CauseSurplus, "more slots than the goal")
+		case f.idleFor(m):
+			f.close(m, CauseIdle, "no job for too long")
+		}
+	}
+}
+
+func emptiestFirst(a, b *member) int {
+	if c := cmp.Compare(a.readiness(), b.readiness()); c != 0 {
+		return c
+	}
+	switch a.readiness() {
+	case closeInFlight:
+		return b.LaunchedAt.Compare(a.LaunchedAt)
+	case closeIdle:
+		return a.view.IdleSince.Compare(b.view.IdleSince)
+	default:
+		return cmp.Compare(a.view.Used, b.view.Used)
+	}
+}
+
+func (f *Fleet) idleFor(m *member) bool {
+	return m.seen && m.view.Used == 0 && !m.view.IdleSince.IsZero() && f.snap.At.Sub(m.view.IdleSince) >= f.cfg.IdleTimeout
+}
+
+// closeUseless closes idle hosts that do not count (an operator closed them), and those on which none of the pending jobs
+// could run, so that the goal leaves room for hosts that suit.
+func (f *Fleet) closeUseless() {
+	supply := f.supply()
+	for _, m := range f.order {
+		if m.State != Open || !f.idleFor(m) {
+			continue
+		}
+		counted := f.counts(m)
+		if counted && (supply-m.Spec.Slots < f.cfg.WarmSlots || supply < f.goal || !f.useless(m)) {
+			continue
+		}
+		if counted {
+			supply -= m.Spec.Slots
+		}
+		f.close(m, CauseIdle, "no job for too long")
+	}
+}
+
+// makeRoom closes hosts on which the first pending job does not fit when the goal leaves no room for one on which it
+// does: idle ones at once, others when the job has waited for the idle timeout.
+func (f *Fleet) makeRoom(p plan) {
+	c, short := f.lacksRoom(p)
+	if short <= 0 {
+		return
+	}
+	starved := f.now.Sub(f.first.since) >= f.cfg.IdleTimeout
+	var chosen []*member
+	for _, m := range f.order {
+		if m.State != Open || !f.counts(m) {
+			continue
+		}
+		if c.suits(m) {
+			return // its turn comes there
+		}
+		if m.view.Used == 0 && f.useless(m) || starved {
+			chosen = append(chosen, m)
+		}
+	}
+	slices.SortStableFunc(chosen, emptiestFirst)
+	sum := 0
+	for i, m := range chosen {
+		if sum += m.Spec.Slots; sum >= short {
+			chosen = chosen[:i+1]
+			break
+		}
+	}
+	if sum < short {
+		return
+	}
+	for _, m := range chosen {
+		f.close(m, CauseRoom, "its slots are needed for a job that does not fit it")
+	}
+}
+
+// lacksRoom gives the first class and the slots that are missing for one of its jobs.
+func (f *Fleet) lacksRoom(p plan) (class, int) {
+	if !f.fresh() || len(f.snap.Demand) == 0 {
+		return class{}, 0
+	}
+	c := f.classOf(f.snap.Demand[0])
+	if len(p.classes) > 0 {
+		c = p.classes[0]
+	}
+	if c.unit > f.goal || !f.plausible(c) {
+		return class{}, 0
+	}
+	return c, c.unit - max(p.budget, 0)
+}
+
+// plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
+func (f *Fleet) plausible(c class) bool {
+	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit*c.need.gpus <= f.largest.gpus
+}
