@@ -1,0 +1,58 @@
+package lsfbridge
+
+import (
+	"errors"
+
+	"sluice/queue"
+)
+
+// lsfText is LSF's text for each code of a refused command; named says that LSF puts the subject before it.
+var lsfText = map[queue.Code]struct {
+	text  string
+	named bool
+}{
+	queue.NoSuchQueue:      {"No such queue", true},
+	queue.QueueClosed:      {"Queue has been closed", true},
+	queue.QueueDenied:      {"User cannot use the queue", true},
+	queue.NoSuchJob:        {"No matching job found", true},
+	queue.NoSuchHost:       {"Bad host name, host group name or cluster name", true},
+	queue.AlreadyFinished:  {"Job has already finished", true},
+	queue.NotYours:         {"User permission denied", false},
+	queue.TooManySlots:     {"Too many processors requested", false},
+	queue.ArrayTooLarge:    {"Job array index too large", false},
+	queue.TooManyJobs:      {"Pending job threshold reached", false},
+	queue.EmptyCommand:     {"Empty job", false},
+	queue.BadDependency:    {"No matching job found", true},
+	queue.RunLimitTooLarge: {"RUNLIMIT: Cannot exceed queue's hard limit(s)", false},
+	queue.WrongState:       {"Job has not started yet", true},
+}
+
+// Explain is LSF's text for err where LSF has one, without the name it is about and without the final full stop; else the
+// error's own text, which is one line.
+func Explain(err error) string {
+	if e, ok := errors.AsType[*queue.Error](err); ok {
+		if known, ok := lsfText[e.Code]; ok {
+			return known.text
+		}
+		return printable(e.Text)
+	}
+	return printable(err.Error())
+}
+
+// ExplainSubmission is the line with which bsub refuses a job.
+func ExplainSubmission(err error) string {
+	e, ok := errors.AsType[*queue.Error](err)
+	if !ok {
+		return Explain(err) + ". Job not submitted."
+	}
+	known := lsfText[e.Code]
+	if known.named && e.Subject != "" {
+		return printable(e.Subject) + ": " + known.text + ". Job not submitted."
+	}
+	return Explain(err) + ". Job not submitted."
+}
+
+// ExplainName is the line with which a command refuses a queue's or host's name.
+func ExplainName(name string, code queue.Code) string {
+	return printable(name) + ": " + lsfText[code].text
+}

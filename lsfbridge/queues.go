@@ -1,0 +1,221 @@
+package lsfbridge
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sluice/queue"
+)
+
+const (
+	queueHeader     = "QUEUE_NAME      PRIO STATUS          MAX JL/U JL/P JL/H NJOBS  PEND   RUN  SUSP \n"
+	queueLongHeader = "PRIO NICE STATUS          MAX JL/U JL/P JL/H NJOBS  PEND   RUN SSUSP USUSP  RSV \n"
+	queueRule       = "-------------------------------------------------------------------------------\n"
+)
+
+// QueueLine holds the facts of a queue in bqueues. Limits are as printed, "-" for none; numbers are slots.
+type QueueLine struct {
+	Name                     string
+	Priority                 int
+	Status                   string // Open:Active
+	Max, User, Process, Host string // MAX JL/U JL/P JL/H
+	Jobs, Pend, Run          int
+	Susp                     int // both kinds
+}
+
+// QueueQuery is a parsed bqueues command line.
+type QueueQuery struct {
+	Wide, Long bool
+	Names      []string // nil = all
+	User, Host string   // only queues that the user may use and that use the host; "" = all
+}
+
+var queuesGrammar = newGrammar("bqueues", "w l r m: u: o: noheader alloc json", false)
+
+// ParseQueueQuery reads a bqueues command line.
+func ParseQueueQuery(args []string) (*QueueQuery, error) {
+	options, words, err := queuesGrammar.parse(args)
+	if err != nil {
+		return nil, err
+	}
+	q := &QueueQuery{Names: words}
+	for _, o := range options {
+		switch o.name {
+		case "w":
+			q.Wide = true
+		case "l":
+			q.Long = true
+		case "u":
+			q.User = o.value
+		case "m":
+			q.Host = o.value
+		default:
+			return nil, Refusal("-" + o.name + ": Option is not supported")
+		}
+	}
+	if q.Wide && q.Long {
+		return nil, &UsageError{Command: "bqueues"}
+	}
+	return q, nil
+}
+
+// Select picks the queues that the query shows, in the order in which they were given. An unknown name is a Refusal.
+func (q *QueueQuery) Select(queues []queue.QueueInfo) ([]queue.QueueInfo, error) {
+	for _, name := range q.Names {
+		if !slices.ContainsFunc(queues, func(i queue.QueueInfo) bool { return i.Name == name }) {
+			return nil, Refusal(ExplainName(name, queue.NoSuchQueue))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(queues), func(i queue.QueueInfo) bool {
+		named := len(q.Names) == 0 || slices.Contains(q.Names, i.Name)
+		allowed := q.User == "" || q.User == "all" || len(i.Users) == 0 || slices.Contains(i.Users, q.User)
+		return !named || !allowed
+	}), nil
+}
+
+// QueueLineOf gives the facts that bqueues shows of a queue.
+func QueueLineOf(q *queue.QueueInfo) QueueLine {
+	status := "Open"
+	if !q.Open {
+		status = "Closed"
+	}
+	if q.Active {
+		status += ":Active"
+	} else {
+		status += ":Inact"
+	}
+	susp := q.SSusp + q.USusp
+	return QueueLine{Name: orDash(q.Name), Priority: q.Priority, Status: status, Max: limitText(q.MaxSlots),
+		User: limitText(q.UserSlots), Process: "-", Host: "-", Jobs: q.Pend + q.Run + susp, Pend: q.Pend, Run: q.Run, Susp: susp}
+}
+
+func limitText(n int) string {
+	if n <= 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
+
+func (l *QueueLine) appendTo(b []byte, wide bool) []byte {
+	if wide {
+		b = fmt.Appendf(b, "%-15s %3d  %-14s", l.Name, l.Priority, l.Status)
+	} else {
+		// Open:Active and Closed:Inact are moved right by one, Open:Inact by two.
+		status := l.Status
+		if strings.HasPrefix(status, "Open") {
+			status = " " + status
+		}
+		if strings.HasSuffix(status, "Inact") {
+			status = " " + status
+		}
+		b = fmt.Appendf(b, "%-15.15s %3d  %-14s", l.Name, l.Priority, status)
+	}
+	return fmt.Appendf(b, "%5s%5s%5s%5s%6d%6d%6d%6d\n", l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, l.Susp)
+}
+
+// PrintQueues is what bqueues and bqueues -w print.
+func PrintQueues(lines []QueueLine, wide bool) []byte {
+	b := []byte(queueHeader)
+	for i := range lines {
+		b = lines[i].appendTo(b, wide)
+	}
+	return b
+}
+
+// ParseQueues reads what bqueues and bqueues -w print. Queue names hold no blanks.
+func ParseQueues(text string) ([]QueueLine, error) {
+	var lines []QueueLine
+	for line := range strings.Lines(text) {
+		if line == queueHeader {
+			continue
+		}
+		f := strings.Fields(line)
+		if len(f) != 11 {
+			return nil, fmt.Errorf("parse bqueues line %q: %d words, want 11", line, len(f))
+		}
+		l := QueueLine{Name: f[0], Status: f[2], Max: f[3], User: f[4], Process: f[5], Host: f[6]}
+		err := parseNumbers([]string{f[1], f[7], f[8], f[9], f[10]}, &l.Priority, &l.Jobs, &l.Pend, &l.Run, &l.Susp)
+		if err != nil {
+			return nil, fmt.Errorf("parse bqueues line %q: %w", line, err)
+		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+func parseNumbers(words []string, to ...*int) error {
+	var errs []error
+	for i, word := range words {
+		n, err := strconv.Atoi(word)
+		*to[i] = n
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// PrintLongQueues is what bqueues -l prints.
+func PrintLongQueues(queues []queue.QueueInfo) []byte {
+	var b []byte
+	for i := range queues {
+		if i > 0 {
+			b = append(b, queueRule...)
+		}
+		b = appendLongQueue(b, &queues[i])
+	}
+	if len(b) > 0 {
+		b = append(b, '\n')
+	}
+	return b
+}
+
+func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
+	description := printable(q.Description)
+	if description == "" {
+		description = "No description provided."
+	}
+	l := QueueLineOf(q)
+	if l.Status = strings.TrimSuffix(l.Status, "ive"); strings.HasSuffix(l.Status, "Act") {
+		l.Status += "ive"
+	} else {
+		l.Status += "_Adm" // nothing else inactivates a queue
+	}
+	b = fmt.Appendf(b, "\nQUEUE: %s\n  -- %s", l.Name, description)
+	if q.Default && !strings.HasSuffix(description, "This is the default queue.") {
+		b = append(b, "  This is the default queue."...)
+	}
+	b = append(b, "\n\nPARAMETERS/STATISTICS\n"+queueLongHeader...)
+	b = fmt.Appendf(b, "%3d  %3d  %-14s%5s%5s%5s%5s%6d%6d%6d%6d%6d%5d\n", q.Priority, q.Nice, l.Status,
+		l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, q.SSusp, q.USusp, 0)
+	b = append(b, "Interval for a host to accept two jobs is 0 seconds\n"...)
+	b = appendQueueLimits(b, q)
+	b = append(b, "\nSCHEDULING PARAMETERS\n"+thresholds+"\n"...)
+	if len(q.Users) == 0 {
+		b = append(b, "USERS:  all users\n"...)
+	} else {
+		b = fmt.Appendf(b, "USERS: %s \n", printable(strings.Join(q.Users, " ")))
+	}
+	b = append(b, "HOSTS:  all hosts used by the LSF Batch system\n"...)
+	if q.Rerunnable {
+		b = append(b, "RERUNNABLE :  yes\n"...)
+	}
+	return append(b, '\n')
+}
+
+func appendQueueLimits(b []byte, q *queue.QueueInfo) []byte {
+	var names, values string
+	if q.RunLimit > 0 {
+		names = fmt.Sprintf("%-24s ", "RUNLIMIT")
+		values = fmt.Sprintf("%-24s ", fmt.Sprintf("%.1f min", q.RunLimit.Minutes()))
+	}
+	if q.JobSlots > 0 {
+		names += fmt.Sprintf("%-24s", "PROCLIMIT")
+		values += strconv.Itoa(q.JobSlots)
+	}
+	if names == "" {
+		return b
+	}
+	return fmt.Appendf(b, "\n %s\n %s\n", strings.TrimSuffix(names, " "), strings.TrimSuffix(values, " "))
+}

@@ -1,0 +1,44 @@
+package lsfbridge
+
+// usages are the texts after "Usage: "; each ends without a newline.
+var usages = map[string]string{
+	"bsub": `bsub [-h] [-V] [-x] [-H] [-r | -rn] [-K]
+		[-P project_name] [-q "queue_name ..."] [-R "res_req"]
+		[-m "host_name[+[pref_level]] ..."]
+		[-n min_processors[,max_processors]]
+		[-J "job_name[index_list]%slot_limit"]
+		[-b [[month:]day:]hour:minute] [-t [[month:]day:]hour:minute]
+		[-i in_file | -is in_file] [-o out_file | -oo out_file]
+		[-e err_file | -eo err_file] [-cwd directory]
+		[-W [hour:]minute] [-M mem_limit] [-w "depend_cond"]
+		[-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
+		[-N] [-B] [-u mail_user]
+		[command [argument ...]]`,
+	"bjobs": `bjobs [-h] [-V] [-w | -l | -X] [-a] [-d] [-p] [-s] [-r] [-A]
+             [-m host_name] [-q queue_name] [-u user_name | -u all]
+             [-P project_name] [-J name_spec] [-noheader]
+             [-o "field[:[-][width]] ... [delimiter='character']" [-json]]
+             [jobId | "jobId[idxList]" ...]`,
+	"bkill": `bkill [-h] [-V] [-l] [-m host_name] [-q queue_name]
+               [-u user_name | -u all] [0] [-r | -s sigval] [-J job_name] 
+               [jobId | "jobId[index_list]"]...`,
+	"bstop": `bstop [-h] [-V]  [-m host_name] [-q queue_name]
+               [-u user_name | -u all] [0] [-J job_name] 
+               [jobId | "jobId[index_list]"]...`,
+	"bresume": `bresume [-h] [-V]  [-m host_name] [-q queue_name]
+               [-u user_name | -u all] [0] [-J job_name] 
+               [jobId | "jobId[index_list]"]...`,
+	"bqueues": `bqueues [-h] [-V] [-w | -l] [-m host_name]
+ [-u user_name] [queue_name ...]`,
+	"bhosts": `
+bhosts [-h] [-V] [-w | -l] [host_name ...]`,
+	"lsid": `lsid [-h] [-V]`,
+}
+
+// Usage is the text that a command answers -h and wrong options with, for standard error.
+func Usage(command string) string {
+	if text := usages[command]; text != "" && text[0] == '\n' {
+		return "Usage:" + text + "\n"
+	}
+	return "Usage: " + usages[command] + "\n"
+}
