@@ -48,13 +48,16 @@ type member struct {
 	missing  int // snapshots in a row without it
 	missedAt time.Time
 	command  command
-	killAt   time.Time // next kill
-	kills    int
-	askAt    time.Time // next explicit reconciliation; zero = none is due
-	asks     int
-	unknowns int // answers in a row that the task is unknown
-	unknown  time.Time
-	touched  bool
+	// launching says that the Launch has been given out and its Result has not come: nothing is known about it yet.
+	launching  bool
+	launchedAt time.Time // when the Result came; zero after a restart
+	killAt     time.Time // next kill
+	kills      int
+	askAt      time.Time // next explicit reconciliation; zero = none is due
+	asks       int
+	unknowns   int // answers in a row that the task is unknown
+	unknown    time.Time
+	touched    bool
 }
 
 // command is the newest order about a host to the batch system.

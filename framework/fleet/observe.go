@@ -22,7 +22,7 @@ func (f *Fleet) takeGoal(g Goal) {
 	}
 	for _, m := range f.order {
 		i, seen := f.views[m.Name()]
-		m.look(f.now, seen)
+		m.look(f.now, seen, f.snap.At)
 		if seen {
 			m.view = f.snap.Hosts[i]
 		}
@@ -34,9 +34,9 @@ func (f *Fleet) takeGoal(g Goal) {
 	clear(f.strangers)
 }
 
-func (m *member) look(now time.Time, seen bool) {
+func (m *member) look(now time.Time, seen bool, at time.Time) {
 	switch m.seen = seen; {
-	case seen:
+	case seen || m.launching || !at.After(m.launchedAt):
 		m.missing = 0
 	case m.missing == 0:
 		m.missing, m.missedAt = 1, now
@@ -73,7 +73,7 @@ func (f *Fleet) observeInFlight(m *member) {
 		f.observeOpen(m)
 		return
 	}
-	if f.vanished(m) || !f.up {
+	if f.vanished(m) || !f.up || m.launching {
 		return
 	}
 	f.cancelDrain(m)

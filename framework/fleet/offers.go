@@ -240,7 +240,9 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
 	h := Host{Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
 		Reason: "offer taken"}
-	f.touch(f.add(h))
+	m := f.add(h)
+	m.launching = true
+	f.touch(m)
 	c.taken = true
 	refuse := decline
 	if p.total() > 0 && f.perAgent[c.agent] < f.cfg.HostsPerAgent {

@@ -12,7 +12,7 @@ func (f *Fleet) repeat() {
 	for _, m := range f.order {
 		f.repeatCommand(m)
 		f.giveUp(m)
-		if !f.up || m.State == Gone {
+		if !f.up || m.State == Gone || m.launching {
 			continue
 		}
 		if m.State == Launching && f.waited(m.LaunchedAt) >= f.cfg.LaunchTimeout && m.askAt.IsZero() {

@@ -207,8 +207,12 @@ func (f *Fleet) takeResult(r Result) {
 
 func (f *Fleet) launchResult(l Launch, r Result) {
 	m := f.members[l.Host.Name()]
+	if m == nil {
+		return
+	}
+	m.launching, m.launchedAt = false, f.now
 	switch {
-	case m == nil || r.Err == nil:
+	case r.Err == nil:
 	case r.Maybe:
 		f.ask(m, f.now.Add(2*time.Second))
 	case m.State == Gone:
