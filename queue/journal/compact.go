@@ -51,7 +51,10 @@ type outline struct {
 	} `json:"host"`
 	HostName string `json:"hostName"`
 	Spec     *struct {
-		Array *queue.Array `json:"array"`
+		Name  string           `json:"name"`
+		User  string           `json:"user"`
+		Array *queue.Array     `json:"array"`
+		After *queue.Condition `json:"after"`
 	} `json:"spec"`
 }
 
@@ -61,57 +64,6 @@ func (j *Journal) outline(r storedRow) (outline, error) {
 		return o, j.explain("compact", fmt.Errorf("%w: event %d: %w", errDamaged, r.seq, err))
 	}
 	return o, nil
-}
-
-// markDropped finds the jobs of which nothing is remembered any more: forgotten as a whole, or each element of them.
-func (j *Journal) markDropped(ctx context.Context) error {
-	remembered := make(map[int64]int) // elements of each job that are not forgotten
-	gone := make(map[int64]bool)
-	var newest int64
-	err := j.scan(ctx, func(r storedRow) error {
-		o, err := j.outline(r)
-		if err != nil {
-			return err
-		}
-		job := o.Job.Job
-		newest = max(newest, job)
-		switch o.Kind {
-		case queue.JobSubmitted:
-			remembered[job] = 1
-			if o.Spec != nil && o.Spec.Array != nil {
-				remembered[job] = o.Spec.Array.Len()
-			}
-		case queue.JobForgotten:
-			remembered[job]--
-			if o.Job.Index == 0 || remembered[job] <= 0 {
-				gone[job] = true
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	delete(gone, newest)
-	for len(gone) > 0 {
-		err := j.transact(ctx, func(ctx context.Context) error {
-			n := 0
-			for job := range gone {
-				if _, err := j.conn.ExecContext(ctx, "INSERT OR IGNORE INTO dropped(job) VALUES(?)", job); err != nil {
-					return err
-				}
-				delete(gone, job)
-				if n++; n == pageRows {
-					break
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return j.explain("compact", err)
-		}
-	}
-	return nil
 }
 
 // incarnation is a host from its creation to its removal.
@@ -185,7 +137,7 @@ func (s *sweep) host(o outline, seq int64) {
 
 // flush deletes the victims in one transaction.
 func (s *sweep) flush(ctx context.Context) error {
-	if err := s.journal.deleteRows(ctx, "DELETE FROM events WHERE seq = ?", s.victims); err != nil {
+	if err := s.journal.eachRow(ctx, "DELETE FROM events WHERE seq = ?", s.victims); err != nil {
 		return err
 	}
 	s.deleted += len(s.victims)
@@ -203,14 +155,14 @@ func (s *sweep) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := j.deleteRows(ctx, "DELETE FROM envs WHERE id = ?", unused); err != nil {
+	if err := j.eachRow(ctx, "DELETE FROM envs WHERE id = ?", unused); err != nil {
 		return err
 	}
 	marks := make([]int64, 0, len(s.dropped))
 	for job := range s.dropped {
 		marks = append(marks, job)
 	}
-	return j.deleteRows(ctx, "DELETE FROM dropped WHERE job = ?", marks)
+	return j.eachRow(ctx, "DELETE FROM dropped WHERE job = ?", marks)
 }
 
 // unusedEnvs are the environments that no event names, now and later: an Append can only name those it knows or makes.
@@ -238,8 +190,8 @@ func (s *sweep) unusedEnvs(ctx context.Context) ([]int64, error) {
 	return unused, nil
 }
 
-// deleteRows deletes rows by number, a page in each transaction.
-func (j *Journal) deleteRows(ctx context.Context, statement string, numbers []int64) error {
+// eachRow executes a statement for each number, a page of them in each transaction.
+func (j *Journal) eachRow(ctx context.Context, statement string, numbers []int64) error {
 	for len(numbers) > 0 {
 		n := min(len(numbers), 2*pageRows)
 		err := j.transact(ctx, func(ctx context.Context) error {

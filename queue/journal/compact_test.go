@@ -31,6 +31,43 @@ func arraySubmitted(job int64, elements int) queue.Event {
 	return e
 }
 
+func TestCompactSparesWhatJobsWaitFor(t *testing.T) {
+	ctx := context.Background()
+	named := func(job int64, name string, after *queue.Condition) queue.Event {
+		e := submitted(job)
+		e.Spec.Name, e.Spec.After = name, after
+		return e
+	}
+	byName := func(name string) *queue.Condition { return &queue.Condition{Op: queue.OpDone, Name: name} }
+	byJob := func(job int64) *queue.Condition { return &queue.Condition{Op: queue.OpEnded, Job: queue.ID{Job: job}} }
+	j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+	events := []queue.Event{
+		named(1, "deep", nil),              // 3 waited for it, and 3 stays
+		named(2, "unrelated", byJob(1)),    // nobody waits for it
+		named(3, "prep_a", byName("deep")), // 6 waits for it by prefix
+		named(4, "exact", nil),             // 6 waits for it by name
+		named(5, "number", nil),            // 6 waits for it by number
+		named(6, "waits", &queue.Condition{Op: queue.OpAnd, Args: []*queue.Condition{
+			byName("prep_*"), {Op: queue.OpNot, Args: []*queue.Condition{byName("exact")}}, byJob(5)}}),
+	}
+	for job := range int64(5) {
+		events = append(events, about(queue.JobForgotten, job+1, 0))
+	}
+	if err := j.Append(ctx, events); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	left := make(map[int64]int)
+	for _, e := range replay(t, j) {
+		left[e.Job.Job]++
+	}
+	if got, want := fmt.Sprint(left), "map[1:2 3:2 4:2 5:2 6:1]"; got != want {
+		t.Errorf("events left by job: %s, want %s", got, want)
+	}
+}
+
 func TestCompact(t *testing.T) {
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
 	events := []struct {
