@@ -120,6 +120,10 @@ type Condition struct {
 	// a plain test.
 	Compare string `json:"compare,omitempty"` // == != < <= > >= ; "*" = all elements
 	Value   int    `json:"value,omitempty"`
+
+	// Each makes each element of the submitted array wait for the element of the same index, as in done(arr[*]); with a Name,
+	// for those of the newest array of that name.
+	Each bool `json:"each,omitempty"`
 }
 
 // ConditionOp is an operator or a test of a dependency expression, in LSF's words.

@@ -1,0 +1,91 @@
+package queue
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Config is what a Queue is made with. Zero fields get the default named beside them.
+type Config struct {
+	Queues         []QueueSpec   // empty = DefaultQueues
+	MaxArray       int           // elements of one array, and its highest index (1,000,000)
+	MaxJobs        int           // jobs and started elements in memory (2,000,000)
+	MaxUserPending int           // pending elements of one user, 0 = no limit
+	MaxJobSlots    int           // more slots than this are refused: TooManySlots; 0 = no limit
+	SlotMemMiB     int           // a slot's share of memory, for jobs whose Need.MemMiB is 0; 0 = such jobs need none
+	Backfill       bool          // later jobs may pass a blocked one where they do not delay it; false = FCFS per needs
+	ReserveFor     time.Duration // how long a blocked job keeps the hosts it could use; then others may pass for as long (5 min)
+	Lease          time.Duration // how long a host may run its jobs without its daemon (60 s)
+	LeaseMargin    time.Duration // added to the lease before its jobs run elsewhere: clocks, and the grace of a kill (15 s)
+	UnknownAfter   time.Duration // jobs show UNKWN after their host was unavailable this long (10 s)
+	KeepFinished   time.Duration // ended jobs stay in memory (LSF's CLEAN_PERIOD) (1 h)
+}
+
+// DefaultQueues are the queues of an installation that configures none.
+func DefaultQueues() []QueueSpec {
+	return []QueueSpec{
+		{Name: "priority", Description: "for urgent jobs", Priority: 43, Nice: 10},
+		{Name: "short", Description: "for jobs of at most 15 minutes", Priority: 35, Nice: 20, RunLimit: 15 * time.Minute},
+		{Name: "normal", Description: "for normal jobs", Priority: 30, Nice: 20, Default: true},
+		{Name: "idle", Description: "runs when nothing else wants to", Priority: 20, Nice: 20},
+	}
+}
+
+const (
+	maxHostSlots = 1 << 20 // of one host; bounds the index of free slots
+	maxNameBytes = 4096    // of names of any kind
+	maxQueues    = 10_000
+)
+
+func (c Config) withDefaults() Config {
+	if len(c.Queues) == 0 {
+		c.Queues = DefaultQueues()
+	}
+	c.Queues = slices.Clone(c.Queues)
+	c.MaxArray = cmp.Or(c.MaxArray, 1_000_000)
+	c.MaxJobs = cmp.Or(c.MaxJobs, 2_000_000)
+	c.ReserveFor = cmp.Or(c.ReserveFor, 5*time.Minute)
+	c.Lease = cmp.Or(c.Lease, time.Minute)
+	c.LeaseMargin = cmp.Or(c.LeaseMargin, 15*time.Second)
+	c.UnknownAfter = cmp.Or(c.UnknownAfter, 10*time.Second)
+	c.KeepFinished = cmp.Or(c.KeepFinished, time.Hour)
+	return c
+}
+
+func (c *Config) validate() error {
+	for name, n := range map[string]int{"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,
+		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB} {
+		if n < 0 || n > 1<<31-2 {
+			return fmt.Errorf("configure queue: %s is %d, want 0 to 2147483646", name, n)
+		}
+	}
+	for name, d := range map[string]time.Duration{"ReserveFor": c.ReserveFor, "Lease": c.Lease, "LeaseMargin": c.LeaseMargin,
+		"UnknownAfter": c.UnknownAfter, "KeepFinished": c.KeepFinished} {
+		if d < 0 {
+			return fmt.Errorf("configure queue: %s is %v, want a positive duration", name, d)
+		}
+	}
+	if len(c.Queues) > maxQueues {
+		return fmt.Errorf("configure queue: %d queues, at most %d", len(c.Queues), maxQueues)
+	}
+	seen, defaults := map[string]bool{}, 0
+	for i := range c.Queues {
+		s := &c.Queues[i]
+		if s.Name == "" || len(s.Name) > maxNameBytes || seen[s.Name] {
+			return fmt.Errorf("configure queue %q: every queue needs a name of its own", s.Name)
+		}
+		if s.MaxSlots < 0 || s.UserSlots < 0 || s.JobSlots < 0 || s.RunLimit < 0 {
+			return fmt.Errorf("configure queue %q: a limit is negative", s.Name)
+		}
+		seen[s.Name] = true
+		if s.Default {
+			defaults++
+		}
+	}
+	if defaults > 1 {
+		return fmt.Errorf("configure queue: %d default queues, want one", defaults)
+	}
+	return nil
+}

@@ -1,0 +1,313 @@
+package queue
+
+import (
+	"errors"
+	"slices"
+)
+
+func (q *Queue) foldSubmitted(ev *Event) error {
+	spec := ev.Spec
+	if spec == nil || ev.Job.Job <= q.last || ev.Job.Index != 0 {
+		return errImpossible
+	}
+	if err := checkSpec(spec); err != nil {
+		return err
+	}
+	need, err := q.bind(spec)
+	if err != nil {
+		return err
+	}
+	s := q.named[spec.Queue]
+	if s == nil {
+		s = q.strays
+	}
+	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: q.order, submitted: stampOf(ev.At), need: need}
+	if err := q.jobs.put(j); err != nil {
+		return err
+	}
+	q.last = j.number
+	q.order++
+	q.tasks++
+	j.open = 1
+	state := Pending
+	if spec.Hold {
+		state = HeldPending
+	}
+	if spec.Array != nil {
+		j.array = newArray(spec.Array)
+		j.array.state = state
+		j.open = j.array.size
+	} else {
+		j.one = element{job: j, state: state}
+	}
+	j.user.jobs++
+	j.user.addName(j)
+	if begin := stampOf(spec.BeginAt); begin > j.submitted {
+		j.begin = begin
+		q.alarms.push(alarm{at: begin, job: j.number})
+	}
+	if end := stampOf(spec.EndBy); end != 0 {
+		q.alarms.push(alarm{at: end, job: j.number})
+	}
+	q.account(j, nil, 0, state, j.open, 0, int(j.open)*spec.MinSlots)
+	if need != nil {
+		q.attach(j)
+	}
+	q.settle(j)
+	return nil
+}
+
+// account moves n elements of a job, which hold or want some slots, from one state to another; 0 is no state. e is the
+// element, if it is just one with a record.
+func (q *Queue) account(j *job, e *element, from, to State, n int32, fromSlots, toSlots int) {
+	if from != 0 {
+		q.slots[from] -= fromSlots
+		j.queue.add(from, -fromSlots, j.user)
+	}
+	q.slots[to] += toSlots
+	j.queue.add(to, toSlots, j.user)
+	if j.array != nil {
+		j.array.count[from] -= n
+		j.array.count[to] += n
+	}
+	wasPending, isPending := from == Pending || from == HeldPending, to == Pending || to == HeldPending
+	switch {
+	case isPending && !wasPending:
+		j.user.pending += int(n)
+	case wasPending && !isPending:
+		j.user.pending -= int(n)
+	}
+	if j.watchers != nil && from != 0 {
+		q.notify(j, e, from, to, n)
+	}
+}
+
+// turn moves one element to another state and settles its job. Its run, if any, must be as it was before the change; fold
+// functions that start or end a run account for its slots themselves.
+func (q *Queue) turn(e *element, to State) {
+	slots := e.job.spec.MinSlots
+	if e.run != nil {
+		slots = int(e.run.slots)
+		e.run.host.count(e.run, e.place, e.state, to)
+	}
+	q.shift(e, to, slots, slots)
+	q.settle(e.job)
+}
+
+func (q *Queue) shift(e *element, to State, fromSlots, toSlots int) {
+	j, from := e.job, e.state
+	e.state = to
+	if a := j.array; a != nil {
+		if from == Pending && !e.barred {
+			a.waiting--
+		}
+		e.barred = to == Pending && a.each && e.attempt == 0 && j.need != nil && j.need.at(int(e.index)) != isTrue
+		if to == Pending && !e.barred {
+			a.admit(e)
+		}
+	}
+	switch {
+	case to.Final() && !from.Final():
+		j.open--
+	case from.Final() && !to.Final():
+		j.open++
+	}
+	q.account(j, e, from, to, 1, fromSlots, toSlots)
+}
+
+func (q *Queue) foldStarted(e *element, ev *Event) error {
+	if e.state != Pending || ev.Attempt != int(e.attempt)+1 || len(ev.Placement) == 0 {
+		return errImpossible
+	}
+	r := q.newRun()
+	for i, p := range ev.Placement {
+		h := q.hosts[p.Host]
+		if h == nil || p.Slots < 1 {
+			q.spare = append(q.spare, r)
+			return errors.New("placed on no such host")
+		}
+		if i == 0 {
+			r.host = h
+		} else {
+			r.others = append(r.others, h)
+		}
+		r.slots += int32(p.Slots)
+	}
+	j := e.job
+	e.run, r.e = r, e
+	e.attempt++
+	e.place, e.started, e.ended = ev.Placement, stampOf(ev.At), 0
+	e.exit, e.pid, e.usage, e.reason, e.forced = 0, 0, Usage{}, "", false
+	j.begin = 0
+	j.placed++
+	r.host.seat(r)
+	q.take(r.host, ev.Placement[0].Slots, j.spec)
+	for i, h := range r.others {
+		h.guests = append(h.guests, r)
+		q.take(h, ev.Placement[i+1].Slots, j.spec)
+	}
+	q.setDeadline(r)
+	r.host.count(r, e.place, 0, Running)
+	q.shift(e, Running, j.spec.MinSlots, int(r.slots))
+	if j.array == nil && j.need != nil {
+		q.detach(j)
+	}
+	q.settle(j)
+	return nil
+}
+
+func (q *Queue) newRun() *run {
+	if n := len(q.spare); n > 0 {
+		r := q.spare[n-1]
+		q.spare = q.spare[:n-1]
+		*r = run{others: r.others[:0], timer: -1}
+		return r
+	}
+	return &run{timer: -1}
+}
+
+// vacate takes a run's slots back.
+func (q *Queue) vacate(e *element, at stamp) {
+	r := e.run
+	if r.timer >= 0 {
+		q.deadlines.remove(int(r.timer))
+	}
+	r.host.count(r, e.place, e.state, 0)
+	r.host.unseat(r)
+	q.give(r.host, e.place[0].Slots, e.job.spec, at)
+	for i, h := range r.others {
+		h.guests = slices.DeleteFunc(h.guests, func(g *run) bool { return g == r })
+		q.give(h, e.place[i+1].Slots, e.job.spec, at)
+	}
+	clear(r.others)
+	e.job.placed--
+	e.run = nil
+	r.host, r.e = nil, nil
+	q.spare = append(q.spare, r)
+}
+
+// foldElement is what can happen to one element, placed or not.
+func (q *Queue) foldElement(e *element, ev *Event) error {
+	switch {
+	case ev.Kind == JobFinished && !e.state.Final():
+		q.end(e, ev)
+	case ev.Kind == JobRequeued && (e.state.Final() || e.run != nil):
+		q.again(e, ev)
+	case ev.Kind == JobStopped && e.state == Pending:
+		q.turn(e, HeldPending)
+	case ev.Kind == JobStopped && e.state == Running:
+		e.run.stopped = stampOf(ev.At)
+		if e.run.timer >= 0 {
+			q.deadlines.remove(int(e.run.timer))
+		}
+		q.turn(e, UserSuspended)
+	case ev.Kind == JobResumed && e.state == HeldPending:
+		q.turn(e, Pending)
+	case ev.Kind == JobResumed && e.state == UserSuspended:
+		if e.run.deadline != 0 {
+			e.run.deadline += stampOf(ev.At) - e.run.stopped
+			q.rearm(e.run)
+		}
+		e.run.stopped = 0
+		q.turn(e, Running)
+	default:
+		return errImpossible
+	}
+	return nil
+}
+
+// end makes an element DONE or EXIT.
+func (q *Queue) end(e *element, ev *Event) {
+	j, at, slots, to := e.job, stampOf(ev.At), e.job.spec.MinSlots, Exited
+	e.exit, e.usage, e.reason, e.ended = int16(ev.ExitCode), ev.Usage, ev.Reason, at
+	if e.run != nil {
+		slots = int(e.run.slots)
+		q.work += ev.At.Sub(e.started.time()).Seconds() * float64(slots)
+		if ev.ExitCode == 0 && ev.Reason == "" {
+			to = Done
+		}
+		q.vacate(e, at)
+	}
+	q.shift(e, to, slots, 0)
+	q.settle(j)
+	q.close(j, at)
+}
+
+// close notes that a job's last element ended, if it did.
+func (q *Queue) close(j *job, at stamp) {
+	if j.open > 0 {
+		return
+	}
+	j.endedLast = at
+	if j.need != nil {
+		q.detach(j)
+	}
+	q.ended = append(q.ended, retired{at: at, job: j.number})
+}
+
+// again brings a placed or ended element back to PEND.
+func (q *Queue) again(e *element, ev *Event) {
+	slots := 0
+	if e.run != nil {
+		slots = int(e.run.slots)
+		q.vacate(e, stampOf(ev.At))
+	}
+	q.shift(e, Pending, slots, e.job.spec.MinSlots)
+	e.reason, e.exit, e.pid, e.ended = ev.Reason, 0, 0, 0
+	q.settle(e.job)
+}
+
+// foldArray is what can happen to all elements of an array that have a state: JobFinished to those that pend, JobStopped and
+// JobResumed likewise, JobRequeued to those that ended.
+func (q *Queue) foldArray(j *job, ev *Event) error {
+	var from [2]State
+	var to State
+	switch ev.Kind {
+	case JobFinished:
+		from, to = [2]State{Pending, HeldPending}, Exited
+	case JobStopped:
+		from, to = [2]State{Pending}, HeldPending
+	case JobResumed:
+		from, to = [2]State{HeldPending}, Pending
+	case JobRequeued:
+		from, to = [2]State{Done, Exited}, Pending
+	default:
+		return errImpossible
+	}
+	a := j.array
+	var err error
+	a.records(func(_ int32, e *element) {
+		if (e.state == from[0] || e.state == from[1]) && err == nil {
+			one := *ev
+			one.Job.Index = int(e.index)
+			err = q.foldElement(e, &one)
+		}
+	})
+	if a.pristine > 0 && (a.state == from[0] || a.state == from[1]) {
+		q.shiftPristine(j, to, ev)
+	}
+	q.settle(j)
+	return err
+}
+
+func (q *Queue) shiftPristine(j *job, to State, ev *Event) {
+	a := j.array
+	from, n := a.state, a.pristine
+	a.state, a.ended, a.reason = to, 0, ""
+	fromSlots, toSlots := int(n)*j.spec.MinSlots, int(n)*j.spec.MinSlots
+	switch {
+	case to == Exited:
+		a.ended, a.reason, toSlots = stampOf(ev.At), ev.Reason, 0
+		j.open -= n
+	case from == Exited:
+		fromSlots = 0
+		j.open += n
+	}
+	q.account(j, nil, from, to, n, fromSlots, toSlots)
+	switch {
+	case to == Exited:
+		q.close(j, a.ended)
+	case to == Pending && a.each:
+		q.ready(j)
+	}
+}

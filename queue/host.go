@@ -1,0 +1,162 @@
+package queue
+
+import (
+	"errors"
+	"slices"
+)
+
+// host is a batch host and what runs on it.
+type host struct {
+	spec    HostSpec
+	status  HostStatus
+	closed  Closed
+	session string // hash of the session it may rejoin with
+	added   stamp
+	idle    stamp // since when, 0 while a job holds a slot
+	lostAt  stamp
+	shown   bool // its jobs were shown as UNKWN since it was lost
+	given   bool // they were given up since
+
+	used   int // slots, memory and GPUs held by jobs
+	mem    int
+	gpus   int
+	sole   int                // exclusive jobs that hold it
+	slots  [Unknown + 1]int32 // by state of the jobs that hold them
+	runs   []*run             // whose process runs here
+	guests []*run             // that hold slots here, with their process elsewhere
+
+	// Its place in supply.
+	bucket *bucket
+	pos    int // in bucket
+	member int // in supply.members, -1 = not there
+	free   int // slots it is listed with, 0 while it takes no job
+
+	places [][]Placement // shared by its jobs, by slots
+
+	kept      uint64 // the pass in which a blocked job keeps it
+	keptUntil stamp  // jobs that end before may still use it then
+}
+
+// usable reports that the host could run jobs once others end.
+func (h *host) usable() bool { return h.status == HostOK && h.closed == 0 }
+
+func (h *host) seat(r *run) {
+	r.pos = int32(len(h.runs))
+	h.runs = append(h.runs, r)
+}
+
+func (h *host) unseat(r *run) {
+	last := h.runs[len(h.runs)-1]
+	h.runs[r.pos], last.pos = last, r.pos
+	h.runs[len(h.runs)-1] = nil
+	h.runs = h.runs[:len(h.runs)-1]
+}
+
+// count moves a run's slots, on this host and its others, from one state to another; 0 is no state.
+func (h *host) count(r *run, place []Placement, from, to State) {
+	h.shift(from, to, int32(place[0].Slots))
+	for i, o := range r.others {
+		o.shift(from, to, int32(place[i+1].Slots))
+	}
+}
+
+func (h *host) shift(from, to State, n int32) {
+	if from != 0 {
+		h.slots[from] -= n
+	}
+	if to != 0 {
+		h.slots[to] += n
+	}
+}
+
+// jobs are the runs that hold slots of the host, by job: first those whose process it runs.
+func (h *host) jobs() (runs, guests []*run) {
+	byID := func(a, b *run) int { return compareID(a.e.id(), b.e.id()) }
+	runs, guests = slices.Clone(h.runs), slices.Clone(h.guests)
+	slices.SortFunc(runs, byID)
+	slices.SortFunc(guests, byID)
+	return runs, guests
+}
+
+// take gives slots of a host, with their memory and GPUs, to a job.
+func (q *Queue) take(h *host, slots int, s *Spec) {
+	h.used += slots
+	h.mem += slots * q.memOf(&s.Need)
+	h.gpus += slots * s.Need.GPUs
+	h.idle = 0
+	if s.Need.Exclusive {
+		h.sole++
+	}
+	q.supply.list(h)
+}
+
+func (q *Queue) give(h *host, slots int, s *Spec, at stamp) {
+	h.used -= slots
+	h.mem -= slots * q.memOf(&s.Need)
+	h.gpus -= slots * s.Need.GPUs
+	if h.used == 0 {
+		h.idle = at
+	}
+	if s.Need.Exclusive {
+		h.sole--
+	}
+	q.supply.list(h)
+	q.dirty = true
+}
+
+// memOf is the memory that each slot takes.
+func (q *Queue) memOf(n *Need) int {
+	if n.MemMiB > 0 {
+		return n.MemMiB
+	}
+	return q.cfg.SlotMemMiB
+}
+
+func (q *Queue) foldHostCreated(ev *Event) error {
+	if ev.Host == nil || ev.Host.Slots < 1 || ev.Host.Slots > maxHostSlots || ev.Host.Name == "" || q.hosts[ev.Host.Name] != nil {
+		return errImpossible
+	}
+	q.hosts[ev.Host.Name] = &host{spec: *ev.Host, status: HostAdded, added: stampOf(ev.At), member: -1}
+	return nil
+}
+
+func (q *Queue) foldHost(ev *Event) error {
+	h := q.hosts[ev.HostName]
+	if h == nil {
+		return errors.New("no such host")
+	}
+	at := stampOf(ev.At)
+	q.lost = slices.DeleteFunc(q.lost, func(l *host) bool { return l == h && ev.Kind != HostClosed && ev.Kind != HostOpened })
+	switch ev.Kind {
+	case HostJoined:
+		if h.status == HostAdded {
+			h.idle = at
+		}
+		h.status, h.session, h.lostAt = HostOK, ev.SessionHash, 0
+		h.closed &^= ClosedExit
+	case HostLost:
+		h.status, h.lostAt, h.shown, h.given = HostUnavailable, at, false, false
+		q.lost = append(q.lost, h)
+	case HostClosed:
+		h.closed |= ev.Closed
+	case HostOpened:
+		h.closed &^= ev.Closed
+	case HostRemoved:
+		if len(h.runs) > 0 {
+			return errors.New("host removed while it runs jobs")
+		}
+		h.status = 0
+		delete(q.hosts, ev.HostName)
+	}
+	q.supply.changed(h)
+	q.dirty = true
+	return nil
+}
+
+func (q *Queue) foldQueue(ev *Event) error {
+	if s := q.named[ev.QueueName]; s != nil { // a queue that is configured no more has no state
+		s.open, s.active = ev.Open, ev.Active
+		q.dirty = true
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Load is the load now.
+func (q *Queue) Load() Load {
+	l := Load{CompletedSlotSeconds: q.work}
+	for s := Running; s <= Unknown; s++ {
+		if s.Placed() {
+			l.Running += q.slots[s]
+		}
+	}
+	var first rank
+	q.eachEligible(func(c *class, n int) {
+		l.Pending += n * c.min
+		if r := (rank{c, c.head()}); first.class == nil || classBefore(r, first) {
+			first = r
+		}
+	})
+	if first.class != nil {
+		l.FirstNeed = first.class.min
+	}
+	l.Waiting = q.slots[Pending] + q.slots[HeldPending] - l.Pending
+	return l
+}
+
+// eachEligible calls f for each class with the number of its jobs that the limits of its queue let start.
+func (q *Queue) eachEligible(f func(c *class, n int)) {
+	var used map[*queueState]int // slots of jobs already told, of queues with a limit
+	var mine map[*userState]map[*queueState]int
+	for _, c := range q.live {
+		s := c.queue
+		if !s.active {
+			continue
+		}
+		n := c.count
+		if s.spec.MaxSlots > 0 {
+			if used == nil {
+				used = map[*queueState]int{}
+			}
+			n = min(n, max(s.spec.MaxSlots-s.held-used[s], 0)/c.min)
+		}
+		if s.users != nil {
+			if mine == nil {
+				mine = map[*userState]map[*queueState]int{}
+			}
+			if mine[c.user] == nil {
+				mine[c.user] = map[*queueState]int{}
+			}
+			n = min(n, max(s.spec.UserSlots-s.users[c.user]-mine[c.user][s], 0)/c.min)
+			mine[c.user][s] += n * c.min
+		}
+		if s.spec.MaxSlots > 0 {
+			used[s] += n * c.min
+		}
+		if n > 0 {
+			f(c, n)
+		}
+	}
+}
+
+// Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most max classes, 0 =
+// all.
+func (q *Queue) Demand(max int) []Demand {
+	type item struct {
+		rank
+		n int
+	}
+	var items []item
+	q.eachEligible(func(c *class, n int) { items = append(items, item{rank{c, c.head()}, n}) })
+	slices.SortFunc(items, func(a, b item) int {
+		if classBefore(a.rank, b.rank) {
+			return -1
+		}
+		return 1
+	})
+	type key struct {
+		need  Need
+		slots int
+	}
+	at := map[key]int{}
+	var out []Demand
+	for _, i := range items {
+		k := key{i.class.need, i.class.min}
+		if pos, ok := at[k]; ok {
+			out[pos].Count += i.n
+			continue
+		}
+		if max > 0 && len(out) == max {
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: i.n})
+	}
+	return out
+}
+
+// Hosts are all hosts, by name.
+func (q *Queue) Hosts() []Host {
+	out := make([]Host, 0, len(q.hosts))
+	for _, h := range q.hosts {
+		out = append(out, h.view())
+	}
+	slices.SortFunc(out, func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Host is one host.
+func (q *Queue) Host(name string) (Host, bool) {
+	if h := q.hosts[name]; h != nil {
+		return h.view(), true
+	}
+	return Host{}, false
+}
+
+func (h *host) view() Host {
+	return Host{HostSpec: h.spec, Status: h.status, Closed: h.closed, Used: h.used,
+		Run:   h.used - int(h.slots[SysSuspended]+h.slots[UserSuspended]),
+		SSusp: int(h.slots[SysSuspended]), USusp: int(h.slots[UserSuspended]),
+		AddedAt: h.added.time(), IdleSince: h.idle.time(), LostAt: h.lostAt.time()}
+}
+
+// SessionHash is the hash of the session with which a host may join again; "" if it never joined.
+func (q *Queue) SessionHash(name string) string {
+	if h := q.hosts[name]; h != nil {
+		return h.session
+	}
+	return ""
+}
+
+// Queues are all queues, by priority, then as configured. Jobs whose queue is configured no more are in lost_and_found, which
+// is there only while it holds some.
+func (q *Queue) Queues() []QueueInfo {
+	out := make([]QueueInfo, 0, len(q.queues)+1)
+	for _, s := range q.queues {
+		out = append(out, s.view())
+	}
+	if v := q.strays.view(); cmp.Or(v.Pend, v.Run, v.SSusp, v.USusp) != 0 {
+		out = append(out, v)
+	}
+	return out
+}
+
+func (s *queueState) view() QueueInfo {
+	susp := s.slots[SysSuspended] + s.slots[UserSuspended]
+	return QueueInfo{QueueSpec: s.spec, Open: s.open, Active: s.active, Pend: s.slots[Pending] + s.slots[HeldPending],
+		Run: s.held - susp, SSusp: s.slots[SysSuspended], USusp: s.slots[UserSuspended]}
+}

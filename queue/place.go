@@ -1,0 +1,156 @@
+package queue
+
+// fit is the number of slots of a class that a host could give now, to a job that ends by a time (never = unknown).
+func (q *Queue) fit(h *host, c *class, by stamp) int {
+	if c.allowed != nil && !c.allowed[h.spec.Name] || c.need.Exclusive && h.used > 0 {
+		return 0
+	}
+	if h.kept == q.pass.id && by > h.keptUntil {
+		return 0
+	}
+	return q.share(c, h.free, h.spec.MemMiB, h.spec.MemMiB-h.mem, h.spec.GPUs-h.gpus)
+}
+
+// capacity is the number of slots of a class that a host could give if nothing ran on it.
+func (q *Queue) capacity(h *host, c *class) int {
+	if c.allowed != nil && !c.allowed[h.spec.Name] {
+		return 0
+	}
+	return q.share(c, h.spec.Slots, h.spec.MemMiB, h.spec.MemMiB, h.spec.GPUs)
+}
+
+// share is how many slots of a class some free slots, memory and GPUs make. A host of no known memory has enough.
+func (q *Queue) share(c *class, slots, mem, freeMem, freeGPUs int) int {
+	if each := q.memOf(&c.need); each > 0 && mem > 0 {
+		slots = min(slots, freeMem/each)
+	}
+	if c.need.GPUs > 0 {
+		slots = min(slots, freeGPUs/c.need.GPUs)
+	}
+	return max(slots, 0)
+}
+
+var (
+	anyShelf  = []int{0, idleHost, withGPUs, withGPUs + idleHost}
+	gpuShelf  = []int{withGPUs, withGPUs + idleHost}
+	idleShelf = []int{idleHost, withGPUs + idleHost}
+)
+
+// shelvesFor are the shelves where a class may find hosts, best ones first.
+func shelvesFor(n *Need) []int {
+	switch {
+	case n.Exclusive:
+		return idleShelf
+	case n.GPUs > 0:
+		return gpuShelf
+	}
+	return anyShelf
+}
+
+// place finds slots for the next job of a class: as many as wanted, at least the class's minimum; nil if there are none.
+func (q *Queue) place(c *class, want int, by stamp) []Placement {
+	if q.supply.free < c.min {
+		return nil
+	}
+	if c.lastIn == q.pass.id && q.fit(c.last, c, by) >= want {
+		return c.last.placement(want)
+	}
+	if h := q.singleHost(c, want, by); h != nil {
+		c.last, c.lastIn = h, q.pass.id
+		return h.placement(want)
+	}
+	if c.max == 1 {
+		return nil
+	}
+	if c.need.OneHost {
+		if h, n := q.largestFit(c, by); n >= c.min {
+			return h.placement(min(n, want))
+		}
+		return nil
+	}
+	return q.span(c, want, by)
+}
+
+// singleHost is the fullest host with room for all of a job.
+func (q *Queue) singleHost(c *class, want int, by stamp) (found *host) {
+	for _, i := range shelvesFor(&c.need) {
+		q.supply.shelves[i].fullest(want, func(h *host) bool {
+			if q.fit(h, c, by) >= want {
+				found = h
+			}
+			return found == nil
+		})
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func (q *Queue) largestFit(c *class, by stamp) (best *host, most int) {
+	for _, i := range shelvesFor(&c.need) {
+		q.supply.shelves[i].emptiest(func(h *host) bool {
+			if n := q.fit(h, c, by); n > most {
+				best, most = h, n
+			}
+			return h.free > most
+		})
+	}
+	return best, most
+}
+
+// span spreads a job over hosts: busy ones before idle ones, few rather than many.
+func (q *Queue) span(c *class, want int, by stamp) (places []Placement) {
+	left := want
+	for _, i := range shelvesFor(&c.need) {
+		q.supply.shelves[i].emptiest(func(h *host) bool {
+			if n := min(q.fit(h, c, by), left); n > 0 {
+				places = append(places, Placement{Host: h.spec.Name, Slots: n})
+				left -= n
+			}
+			return left > 0
+		})
+		if left == 0 {
+			break
+		}
+	}
+	if want-left < c.min {
+		return nil
+	}
+	return places
+}
+
+// placement is n slots of the host. Jobs share the slices of the usual sizes; nobody changes them.
+func (h *host) placement(n int) []Placement {
+	for len(h.places) < min(n, maxShared) {
+		h.places = append(h.places, []Placement{{Host: h.spec.Name, Slots: len(h.places) + 1}})
+	}
+	if n <= maxShared {
+		return h.places[n-1]
+	}
+	return []Placement{{Host: h.spec.Name, Slots: n}}
+}
+
+const maxShared = 16
+
+// measure brings what the usable hosts could hold of a class up to date.
+func (q *Queue) measure(c *class) {
+	if c.asOf == q.supply.changes+1 {
+		return
+	}
+	c.asOf, c.room, c.hosts = q.supply.changes+1, 0, 0
+	for _, h := range q.supply.members {
+		n := q.capacity(h, c)
+		if c.need.OneHost {
+			if n < c.min {
+				continue
+			}
+			c.room = max(c.room, n)
+		} else {
+			c.room += n
+		}
+		if n > 0 {
+			c.hosts++
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package queue
+
+// job is one submission: a job or an array. All its elements share its spec, queue and place in the order.
+type job struct {
+	number    int64
+	spec      *Spec
+	queue     *queueState
+	user      *userState
+	order     int64 // jobs of equal priority start in this order, then by number
+	submitted stamp
+
+	one   element // of a job that is no array
+	array *array  // nil for a job that is no array
+
+	// What follows is derived from the above by settle.
+	class      *class
+	startable  int32 // its elements counted in class
+	counted    bool  // it belongs to class now
+	listed     bool  // class holds an entry of it
+	ineligible gate  // why it does not belong to a class
+
+	begin     stamp // earliest start, 0 once it came
+	placed    int32 // elements that hold slots
+	open      int32 // elements that have not ended
+	need      *dependency
+	watchers  []*leaf // conditions of others that watch it
+	deaf      int     // dead ones among watchers
+	nameNext  *job    // jobs of its user with its name
+	namePrev  *job
+	endedLast stamp // when its last element ended
+}
+
+// gate is why pending elements of a job cannot start, whatever hosts are free.
+type gate uint8
+
+const (
+	gateOpen gate = iota
+	gateNothing
+	gateDependency
+	gateNever
+	gateBegin
+	gateInactive
+	gateArrayLimit
+	gateTooLarge
+)
+
+// element is what starts and ends: a job that is no array, or one element of an array. Elements of an array that were never
+// touched do not exist; see array.
+type element struct {
+	job     *job
+	run     *run // while it holds slots
+	index   int32
+	attempt int32 // starts so far
+	state   State
+	queued  bool // array.returned holds its ordinal
+	barred  bool // it pends, but a dependency of its own is not met
+	forced  bool // ended by force: its processes may still be running
+	exit    int16
+	pid     int32
+	started stamp
+	ended   stamp
+	place   []Placement // of the newest attempt; shared with its event, never changed
+	usage   Usage
+	reason  string
+}
+
+func (e *element) id() ID { return ID{Job: e.job.number, Index: int(e.index)} }
+
+// run is what is only known of an element while it holds slots.
+type run struct {
+	e         *element
+	host      *host   // where its process runs
+	others    []*host // further hosts of a parallel job
+	slots     int32   // on all hosts
+	pos       int32   // in host.runs
+	timer     int32   // in Queue.deadlines, -1 = none
+	executing bool    // its host said that it runs
+	ending    bool    // its host was asked to end it
+	requeue   bool    // and it is to run again
+	exit      int16   // the exit code it is to have when its host is lost before it reports
+	reason    string  // why it was asked to end
+	deadline  stamp   // run limit or EndBy
+	stopped   stamp   // since when it is suspended
+}
+
+// userState is what a user has in the system.
+type userState struct {
+	name    string
+	pending int             // elements, held ones included
+	jobs    int             // jobs in memory
+	named   map[string]*job // newest job of each name; the rest by nameNext
+}
+
+// queueState is a queue and what is in it, in slots.
+type queueState struct {
+	spec   QueueSpec
+	place  int // in the configuration
+	open   bool
+	active bool
+	slots  [Unknown + 1]int   // by state of their jobs
+	held   int                // slots of placed jobs
+	users  map[*userState]int // held, where there is a limit per user
+	denied uint64             // the pass in which a blocked job claimed what is left of its limit
+	deny   map[*userState]uint64
+	allows map[string]bool // who may submit; nil = all
+}
+
+// add accounts n slots of jobs in a state, or fewer with n < 0.
+func (s *queueState) add(state State, n int, u *userState) {
+	s.slots[state] += n
+	if !state.Placed() {
+		return
+	}
+	s.held += n
+	if s.users == nil {
+		return
+	}
+	if s.users[u] += n; s.users[u] == 0 {
+		delete(s.users, u)
+	}
+}

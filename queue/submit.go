@@ -1,0 +1,175 @@
+package queue
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Submit takes a job and returns its number. It fills in what the spec leaves open: the queue, and one slot.
+func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
+	if spec.MinSlots == 0 {
+		spec.MinSlots = 1
+	}
+	if spec.MaxSlots == 0 {
+		spec.MaxSlots = spec.MinSlots
+	}
+	s, err := q.queueFor(&spec)
+	if err != nil {
+		return ID{}, err
+	}
+	if err := q.admit(&spec, s); err != nil {
+		return ID{}, err
+	}
+	if _, err := q.bind(&spec); err != nil {
+		return ID{}, err
+	}
+	ev := q.record(JobSubmitted, now)
+	ev.Job, ev.Spec = ID{Job: q.last + 1}, &spec
+	q.commit(ev)
+	return ev.Job, nil
+}
+
+func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
+	s := q.preset
+	if spec.Queue != "" {
+		s = q.named[spec.Queue]
+	}
+	if s == nil {
+		return nil, &Error{KindNotFound, NoSuchQueue, spec.Queue, fmt.Sprintf("queue %q: no such queue", spec.Queue)}
+	}
+	spec.Queue = s.spec.Name
+	return s, s.accepts(spec)
+}
+
+// accepts checks a queue's rules for a job that is to enter it.
+func (s *queueState) accepts(spec *Spec) error {
+	name := s.spec.Name
+	switch {
+	case !s.open:
+		return &Error{KindUnavailable, QueueClosed, name, fmt.Sprintf("queue %q has been closed", name)}
+	case s.allows != nil && !s.allows[spec.User]:
+		return &Error{KindDenied, QueueDenied, name, fmt.Sprintf("user %q cannot use queue %q", spec.User, name)}
+	case s.spec.JobSlots > 0 && spec.MinSlots > s.spec.JobSlots:
+		return &Error{KindInvalid, TooManySlots, name,
+			fmt.Sprintf("%d slots requested, jobs of queue %q get at most %d", spec.MinSlots, name, s.spec.JobSlots)}
+	case s.spec.RunLimit > 0 && spec.RunLimit > s.spec.RunLimit:
+		return &Error{KindInvalid, RunLimitTooLarge, name,
+			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name)}
+	}
+	return nil
+}
+
+// admit checks a spec and the limits that it meets.
+func (q *Queue) admit(spec *Spec, s *queueState) error {
+	if err := checkSpec(spec); err != nil {
+		return err
+	}
+	if s.spec.JobSlots > 0 {
+		spec.MaxSlots = min(spec.MaxSlots, s.spec.JobSlots)
+	}
+	n := 1
+	if a := spec.Array; a != nil {
+		if n = a.Len(); n > q.cfg.MaxArray || a.Ranges[len(a.Ranges)-1].Last > q.cfg.MaxArray {
+			return &Error{KindInvalid, ArrayTooLarge, spec.Name, fmt.Sprintf("job array: indices up to %d and as many elements are allowed", q.cfg.MaxArray)}
+		}
+	}
+	if most := q.cfg.MaxJobSlots; most > 0 {
+		if spec.MinSlots > most {
+			return &Error{KindInvalid, TooManySlots, spec.Name, fmt.Sprintf("%d slots requested, a job gets at most %d", spec.MinSlots, most)}
+		}
+		spec.MaxSlots = min(spec.MaxSlots, most)
+	}
+	if q.tasks >= q.cfg.MaxJobs {
+		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs are in the system: submit again when some have ended", q.tasks)}
+	}
+	if u := q.users[spec.User]; q.cfg.MaxUserPending > 0 && (u == nil && n > q.cfg.MaxUserPending || u != nil && u.pending+n > q.cfg.MaxUserPending) {
+		return &Error{KindUnavailable, TooManyJobs, spec.User,
+			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, q.cfg.MaxUserPending)}
+	}
+	return nil
+}
+
+const (
+	maxCommandBytes = 4 << 20
+	maxJobSlots     = 1 << 20
+	maxRanges       = 100_000
+)
+
+// checkSpec refuses what no configuration allows.
+func checkSpec(s *Spec) error {
+	bad := func(format string, args ...any) error {
+		return &Error{KindInvalid, BadSpec, s.Name, fmt.Sprintf("job: "+format, args...)}
+	}
+	if strings.TrimSpace(s.Command) == "" {
+		return &Error{KindInvalid, EmptyCommand, s.Name, "no command is specified"}
+	}
+	n := &s.Need
+	switch {
+	case len(s.Command) > maxCommandBytes || len(n.Hosts) > maxCommandBytes:
+		return bad("the command or the list of hosts is longer than %d bytes", maxCommandBytes)
+	case s.User == "":
+		return bad("no user")
+	case s.MinSlots < 1 || s.MaxSlots < s.MinSlots || s.MaxSlots > maxJobSlots:
+		return bad("%d to %d slots, want 1 to %d", s.MinSlots, s.MaxSlots, maxJobSlots)
+	case n.MemMiB < 0 || n.GPUs < 0 || n.MemMiB > math.MaxInt32 || n.GPUs > maxJobSlots:
+		return bad("%d MiB of memory and %d GPUs for each slot", n.MemMiB, n.GPUs)
+	case s.RunLimit < 0:
+		return bad("run limit %v", s.RunLimit)
+	}
+	for _, name := range []string{s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr} {
+		if len(name) > maxNameBytes {
+			return bad("a name or path is longer than %d bytes", maxNameBytes)
+		}
+	}
+	if s.Array != nil {
+		return checkArray(s.Array, bad)
+	}
+	return nil
+}
+
+func checkArray(a *Array, bad func(string, ...any) error) error {
+	if len(a.Ranges) == 0 || len(a.Ranges) > maxRanges || a.Limit < 0 {
+		return bad("array of %d ranges, limit %d", len(a.Ranges), a.Limit)
+	}
+	last := 0
+	for _, r := range a.Ranges {
+		if r.First <= last || r.Last < r.First || r.Step < 1 || r.Last > math.MaxInt32-1 {
+			return bad("array range %s", r)
+		}
+		last = r.Last
+	}
+	return nil
+}
+
+// String is LSF's form: "5-9:2", or "5" for a single index.
+func (r Range) String() string {
+	s := strconv.Itoa(r.First)
+	if r.Last != r.First {
+		s += "-" + strconv.Itoa(r.Last)
+	}
+	if r.Step != 1 && r.Last != r.First {
+		s += ":" + strconv.Itoa(r.Step)
+	}
+	return s
+}
+
+func (q *Queue) user(name string) *userState {
+	u := q.users[name]
+	if u == nil {
+		u = &userState{name: name}
+		q.users[name] = u
+	}
+	return u
+}
+
+// runLimit is how long a job may run; 0 = for ever.
+func runLimit(j *job) time.Duration {
+	mine, most := j.spec.RunLimit, j.queue.spec.RunLimit
+	if mine == 0 || most > 0 && mine > most {
+		return most
+	}
+	return mine
+}
