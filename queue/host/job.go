@@ -1,0 +1,131 @@
+package host
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/queue/wire"
+)
+
+// phase is how far a job in the keeper is; see the diagram in doc.go.
+type phase uint8
+
+const (
+	preparing phase = iota
+	running
+	sweeping
+	finishing
+)
+
+// exitNotStarted is reported for a job whose command could not be run, as shells do.
+const exitNotStarted = 126
+
+const (
+	defaultGrace = 10 * time.Second
+	// sweepGrace is the most time that processes left behind by a job have between TERM and KILL.
+	sweepGrace = 2 * time.Second
+	// Rounds of KILL follow each other at these intervals, doubling.
+	firstRound = 5 * time.Millisecond
+	lastRound  = 250 * time.Millisecond
+)
+
+// job is one attempt in the keeper. Its goroutines (prepare, finish) own it while it is in their phase; the keeper's loop
+// touches only kill and discard then.
+type job struct {
+	key   attemptKey
+	start *wire.Start
+	phase phase
+	ready prepared
+
+	pid     int // of the main process, which leads its session; 0 before the fork
+	mark    uint64
+	started time.Time
+	ended   time.Time
+
+	exitCode int
+	cpu      time.Duration
+	memMiB   int64
+	swapMiB  int64
+	procs    int
+	reason   string
+	failed   bool // it never ran
+
+	kill    *killOrder // the first one counts
+	discard bool       // the job is no longer ours: nothing is written to its user's files
+
+	killAt    time.Time // when KILL begins; zero = not yet ordered
+	nextRound time.Time // of KILL
+	round     time.Duration
+
+	written chan struct{} // closed when the output is delivered
+}
+
+// killOrder is the daemon's, or the session's, wish to end a job.
+type killOrder struct {
+	exitCode int
+	reason   string
+	grace    time.Duration // between TERM and KILL; 0 = KILL at once
+}
+
+func (j *job) grace() time.Duration {
+	if g := time.Duration(j.start.GetKillGraceNs()); g > 0 {
+		return g
+	}
+	return defaultGrace
+}
+
+// mainEnded notes what wait4 said of the main process.
+func (j *job) mainEnded(status unix.WaitStatus, usage *unix.Rusage, now time.Time) {
+	j.ended = now
+	if j.exitCode = status.ExitStatus(); status.Signaled() {
+		j.exitCode = 128 + int(status.Signal())
+		j.reason = "killed by signal " + fmt.Sprint(int(status.Signal()))
+	}
+	j.addUsage(usage)
+	if j.kill != nil {
+		j.reason = j.kill.reason
+		if j.kill.exitCode != 0 {
+			j.exitCode = j.kill.exitCode
+		}
+	}
+}
+
+func (j *job) addUsage(usage *unix.Rusage) {
+	j.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	j.memMiB = max(j.memMiB, (usage.Maxrss+1023)/1024)
+	j.swapMiB = max(j.swapMiB, j.memMiB)
+	j.procs = max(j.procs, 1)
+}
+
+// sampled notes one reading of the job's processes.
+func (j *job) sampled(tree []process) {
+	var rssKiB, swapKiB int64
+	for _, p := range tree {
+		rssKiB += p.rssKiB
+		swapKiB += p.swapKiB
+	}
+	j.memMiB = max(j.memMiB, (rssKiB+1023)/1024)
+	j.swapMiB = max(j.swapMiB, (swapKiB+1023)/1024)
+	j.procs = max(j.procs, len(tree))
+}
+
+// fail makes the job one that never ran.
+func (j *job) fail(err error, now time.Time) {
+	j.failed, j.exitCode, j.reason = true, exitNotStarted, err.Error()
+	j.started, j.ended = now, now
+}
+
+func (j *job) endedMessage() *wire.Ended {
+	return &wire.Ended{
+		Attempt:   j.key.wire(),
+		ExitCode:  int32(j.exitCode & 0xff),
+		Reason:    strings.ReplaceAll(j.reason, "\n", "; "),
+		CpuNs:     int64(j.cpu),
+		MaxRssMib: j.memMiB,
+		Processes: int32(j.procs),
+		AtUnixNs:  j.ended.UnixNano(),
+	}
+}

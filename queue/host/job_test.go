@@ -1,0 +1,214 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/queue/wire"
+)
+
+func TestExitCodes(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	tests := []struct {
+		command string
+		code    int32
+		reason  string
+	}{
+		{"/bin/true", 0, ""},
+		{"exit 3", 3, ""},
+		{"/no/such/command", 127, ""},
+		{"kill -9 $$", 137, "killed by signal 9"},
+		{"kill -SEGV $$", 139, "killed by signal 11"},
+		{"exit 255", 255, ""},
+		{"echo one\necho two\nexit 4", 4, ""},
+		{"#!/bin/sh -e\nfalse\nexit 5", 1, ""},
+		{"#!/no/such/interpreter\n", 127, ""},
+		{"if", 2, ""},
+		{"", 0, ""},
+	}
+	for _, test := range tests {
+		ended := d.run(newStart(test.command))
+		if ended.ExitCode != test.code || ended.Reason != test.reason {
+			t.Errorf("%q: exit code %d, reason %q; want %d, %q", test.command, ended.ExitCode, ended.Reason, test.code, test.reason)
+		}
+		if ended.Processes < 1 || ended.MaxRssMib < 1 || ended.AtUnixNs == 0 {
+			t.Errorf("%q: usage is missing: %v", test.command, ended)
+		}
+	}
+}
+
+func TestUsageIsMeasured(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	ended := d.run(newStart(`i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done`))
+	if ended.CpuNs < 10_000_000 {
+		t.Errorf("cpu %d ns for a loop", ended.CpuNs)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv(TokenVariable, "secret of this process")
+	d := newDaemon(t)
+	startHost(t, d)
+	out := filepath.Join(t.TempDir(), "out")
+	ended := d.run(newStart("env -0 | sort -z | tr '\\0' '\\n' > "+out+"\necho pid $$ >> "+out+"; pwd -P >> "+out+"; umask >> "+out,
+		func(s *wire.Start) {
+			s.Env = []string{
+				"LSB_JOBID=7", "LSB_JOBINDEX=0", "LSB_MCPU_HOSTS=h1 1 ", "ODD=a=b c", "EMPTY=", "LS_JOBPID=1", "USER=u",
+				TokenVariable + "=x", "bad",
+			}
+			s.Cwd, s.Umask = "/usr", 0o027
+		}))
+	if ended.ExitCode != 0 {
+		t.Fatalf("%v", ended)
+	}
+	lines := strings.Split(readFile(t, out), "\n")
+	pid := d.started[keyOf(ended.Attempt)].Pid
+	want := []string{
+		"EMPTY=", "LSB_JOBID=7", "LSB_JOBINDEX=0", "LSB_MCPU_HOSTS=h1 1 ", "LOGNAME=" + ownUser(), "ODD=a=b c",
+		"PATH=/usr/local/bin:/usr/bin:/bin", "PWD=/usr", "SHELL=/bin/sh", "USER=u",
+		"LS_JOBPID=" + itoa(pid), "pid " + itoa(pid), "/usr", "0027", "HOME=" + home(t),
+	}
+	for _, line := range want {
+		if !slices.Contains(lines, line) {
+			t.Errorf("no line %q", line)
+		}
+	}
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.Contains(line, TokenVariable) || name == "bad" {
+			t.Errorf("the job sees %q", line)
+		}
+		known := slices.ContainsFunc(want, func(w string) bool { return strings.HasPrefix(w, name+"=") }) || name == "LSB_JOBFILENAME" ||
+			name == "OLDPWD" || name == "_"
+		if strings.Contains(line, "=") && !known {
+			t.Errorf("the job sees %q, which nobody gave it", line)
+		}
+	}
+}
+
+func TestScriptNamesItself(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	out := filepath.Join(t.TempDir(), "out")
+	for _, command := range []string{
+		`[ "$0" = "$LSB_JOBFILENAME" ] && grep -q 'a mark' "$0" && echo ok > ` + out,
+		"#!/bin/sh\n" + `[ "$0" = "$LSB_JOBFILENAME" ] && [ "$LS_JOBPID" = $$ ] && echo ok > ` + out,
+	} {
+		if ended := d.run(newStart(command)); ended.ExitCode != 0 || readFile(t, out) != "ok\n" {
+			t.Errorf("%q: %v", command, ended)
+		}
+		_ = os.Remove(out)
+	}
+}
+
+func TestWorkingDirectory(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	out := filepath.Join(t.TempDir(), "out")
+	for cwd, want := range map[string]string{"/usr": "/usr", "/no/such/dir": home(t), "": home(t), "/etc/passwd": home(t), "relative": home(t)} {
+		if ended := d.run(newStart("pwd -P > "+out, func(s *wire.Start) { s.Cwd = cwd })); ended.ExitCode != 0 {
+			t.Errorf("cwd %q: %v", cwd, ended)
+		}
+		if got := strings.TrimSpace(readFile(t, out)); got != want {
+			t.Errorf("cwd %q: runs in %q, want %q", cwd, got, want)
+		}
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "in"), "input\n")
+	ended := d.run(newStart("cat > out", func(s *wire.Start) { s.Cwd, s.Stdin = dir, "in" }))
+	if got := readFile(t, filepath.Join(dir, "out")); ended.ExitCode != 0 || got != "input\n" {
+		t.Errorf("%v, read %q", ended, got)
+	}
+	ended = d.run(newStart("cat > out", func(s *wire.Start) { s.Cwd = dir }))
+	if got := readFile(t, filepath.Join(dir, "out")); ended.ExitCode != 0 || got != "" {
+		t.Errorf("without input: %v, read %q", ended, got)
+	}
+	ended = d.run(newStart("touch ran", func(s *wire.Start) { s.Cwd, s.Stdin, s.Stdout = dir, "missing", "o" }))
+	if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, "open input file missing: no such file") {
+		t.Errorf("missing input: %v", ended)
+	}
+	if report := readFile(t, filepath.Join(dir, "o")); !strings.Contains(report, "could not be started: open input file missing") {
+		t.Errorf("missing input: the report says %q", report)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
+		t.Error("the job ran without its input")
+	}
+}
+
+func TestUnknownUser(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	for name, want := range map[string]string{
+		"no-such-user-here": "no such user on this host", "": "not the name of a user", "-G": "not the name of a user",
+	} {
+		ended := d.run(newStart("true", func(s *wire.Start) { s.User = name }))
+		if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, want) {
+			t.Errorf("user %q: %v", name, ended)
+		}
+	}
+}
+
+// A root host runs jobs with their user's rights, and opens what they name with those rights.
+func TestOtherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	d := newDaemon(t)
+	startHost(t, d)
+	asNobody := func(s *wire.Start) { s.User = "nobody" }
+	dir := workDir(t)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "secret"), "x")
+	if err := os.Chmod(filepath.Join(dir, "secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	out := filepath.Join(dir, "out")
+	ended := d.run(newStart("id -un; id -Gn; echo to stderr > /dev/stderr; cat secret", asNobody, func(s *wire.Start) {
+		s.Cwd, s.Stdout = dir, out
+	}))
+	report := readFile(t, out)
+	if ended.ExitCode != 1 || !strings.Contains(report, "follows:\n\nnobody\nnogroup\nto stderr\ncat: secret: Permission denied\n") {
+		t.Errorf("%v\n%s", ended, report)
+	}
+	if info, err := os.Stat(out); err != nil || info.Sys() == nil || ownerOf(t, out) != 65534 {
+		t.Errorf("the output is not nobody's: %v", err)
+	}
+
+	for _, target := range []string{"/etc/sluice-test-must-not-be", filepath.Join(dir, "secret")} {
+		ended := d.run(newStart("echo gotcha", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout = dir, target }))
+		if !strings.Contains(ended.Reason, "permission denied") {
+			t.Errorf("-o %s: %v", target, ended)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("/etc/sluice-test-must-not-be", link); err != nil {
+		t.Fatal(err)
+	}
+	if ended := d.run(newStart("echo gotcha", asNobody, func(s *wire.Start) { s.Stdout = link })); !strings.Contains(ended.Reason, "permission denied") {
+		t.Errorf("-o link: %v", ended)
+	}
+	if _, err := os.Stat("/etc/sluice-test-must-not-be"); err == nil {
+		t.Error("root's rights were used to write")
+	}
+	ended = d.run(newStart("cat", asNobody, func(s *wire.Start) { s.Cwd, s.Stdin = dir, "secret" }))
+	if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, "permission denied") {
+		t.Errorf("-i secret: %v", ended)
+	}
+	ended = d.run(newStart("pwd", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout = "/root", out }))
+	if ended.ExitCode != 0 || strings.Contains(readFile(t, out), "</root> was used as the working directory") {
+		t.Errorf("cwd /root: %v", ended)
+	}
+}

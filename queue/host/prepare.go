@@ -1,0 +1,265 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/queue/wire"
+)
+
+// prepared is what a job needs before it can be forked, and its output after it.
+type prepared struct {
+	account *account
+	cwd     string
+	cwdFD   int // of a directory that the account may enter; -1 = none
+	stdin   *os.File
+	stdout  *os.File // ends of the captures' pipes, or /dev/null
+	stderr  *os.File
+	out     *capture // nil: the job's stdout is /dev/null
+	errOut  *capture // nil: stderr goes where stdout goes, or to /dev/null
+	script  string
+	argv    []string
+	env     []string
+}
+
+const (
+	shell   = "/bin/sh"
+	devNull = "/dev/null"
+	// scriptHead precedes the user's command, which so begins on line 8, as in LSF: error messages of the shell name it.
+	scriptHead = `#!/bin/sh
+# Written by sluice host for one start of a batch job; it removes it when the job ends.
+# The job's environment comes from its submission; only its process number is known no sooner than here.
+LS_JOBPID=$$
+export LS_JOBPID
+
+# LSBATCH: User input
+`
+	// execScript runs a command that names its own interpreter.
+	execScript = `LS_JOBPID=$$; export LS_JOBPID; exec "$@"`
+	// maxInterpreter is the longest first line that counts as an interpreter's name, as in the kernel.
+	maxInterpreter = 256
+)
+
+// prepare gets everything that a job needs, with the rights of its user. On error it has released what it had, but the
+// account, cwd and out, which serve to tell the user.
+func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) {
+	p.cwdFD = -1
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.releaseInputs())
+		}
+	}()
+	if p.account, err = k.accounts.find(s.GetUser()); err != nil {
+		return p, err
+	}
+	if p.cwd, p.cwdFD, err = enterable(p.account, s.GetCwd()); err != nil {
+		return p, err
+	}
+	if err = k.openOutputs(&p, s, key); err != nil {
+		return p, err
+	}
+	if p.stdin, err = openInput(p.account, p.cwd, s.GetStdin()); err != nil {
+		return p, err
+	}
+	if err = k.writeScript(&p, s.GetCommand(), key); err != nil {
+		return p, err
+	}
+	p.env = environment(s.GetEnv(), p.account, p.script)
+	return p, nil
+}
+
+// releaseInputs closes what only the job's process needs, after the fork or instead of it.
+func (p *prepared) releaseInputs() error {
+	var errs []error
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		if f == nil {
+			continue
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) { // stdout and stderr may be one
+			errs = append(errs, err)
+		}
+	}
+	p.stdin, p.stdout, p.stderr = nil, nil, nil
+	if p.cwdFD >= 0 {
+		errs = append(errs, unix.Close(p.cwdFD))
+		p.cwdFD = -1
+	}
+	return errors.Join(errs...)
+}
+
+// enterable opens the first directory that the account may be in: the submission directory, its home, /tmp.
+func enterable(a *account, submission string) (cwd string, fd int, err error) {
+	tried := []string{submission, a.home, "/tmp"}
+	err = a.as(func() error {
+		for _, cwd = range tried {
+			if !filepath.IsAbs(cwd) {
+				continue
+			}
+			// The dot at the end needs the right to search the directory itself.
+			if fd, err = unix.Open(filepath.Clean(cwd)+"/.", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+				return nil
+			}
+		}
+		return fmt.Errorf("enter working directory %s, home or /tmp: %w", submission, err)
+	})
+	if err != nil {
+		return submission, -1, err
+	}
+	return filepath.Clean(cwd), fd, nil
+}
+
+func (k *keeper) openOutputs(p *prepared, s *wire.Start, key attemptKey) (err error) {
+	if s.GetStdout() == devNull {
+		p.stdout, err = os.OpenFile(devNull, os.O_WRONLY, 0)
+	} else {
+		p.out, p.stdout, err = newCapture(k.spoolPath(key, "out"), k.config.SpoolBytes, p.account)
+	}
+	if err != nil {
+		return err
+	}
+	switch s.GetStderr() {
+	case "":
+		p.stderr = p.stdout
+	case devNull:
+		p.stderr, err = os.OpenFile(devNull, os.O_WRONLY, 0)
+	default:
+		p.errOut, p.stderr, err = newCapture(k.spoolPath(key, "err"), k.config.SpoolBytes, p.account)
+	}
+	return err
+}
+
+// openInput opens a job's standard input with its user's rights. A FIFO without a writer does not hold us up.
+func openInput(a *account, cwd, path string) (*os.File, error) {
+	if path == "" || path == devNull {
+		return os.Open(devNull)
+	}
+	var fd int
+	err := a.as(func() (err error) {
+		fd, err = unix.Open(absolute(cwd, path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open input file %s: %w", path, err)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("open input file %s: %w", path, err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func absolute(cwd, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(cwd, path)
+}
+
+// writeScript writes the job's command to a file that its user may read.
+func (k *keeper) writeScript(p *prepared, command string, key attemptKey) error {
+	p.script = filepath.Join(k.scripts, key.String())
+	text, interpreter := scriptHead+command+"\n", interpreterOf(command)
+	p.argv = []string{shell, p.script}
+	if interpreter != nil {
+		text = command + "\n"
+		p.argv = append(append([]string{shell, "-c", execScript, shell}, interpreter...), p.script)
+	}
+	file, err := os.OpenFile(p.script, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return fmt.Errorf("write job script: %w", err)
+	}
+	_, err = file.WriteString(text)
+	if err == nil && !p.account.own {
+		err = file.Chown(int(p.account.uid), int(p.account.gid))
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("write job script: %w", errors.Join(err, os.Remove(p.script)))
+	}
+	return nil
+}
+
+// interpreterOf is the interpreter that a script names on its first line and its argument, nil for none.
+func interpreterOf(command string) []string {
+	line, ok := strings.CutPrefix(command, "#!")
+	if !ok {
+		return nil
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	line = strings.Trim(line, " \t\r")
+	if line == "" || len(line) > maxInterpreter {
+		return nil
+	}
+	name, argument, hasArgument := strings.Cut(line, " ")
+	if !hasArgument {
+		name, argument, _ = strings.Cut(line, "\t")
+	}
+	if argument = strings.Trim(argument, " \t"); argument != "" {
+		return []string{name, argument}
+	}
+	return []string{name}
+}
+
+// environment is a job's: as submitted, with what only the host knows, and what every program expects.
+func environment(submitted []string, a *account, script string) []string {
+	env := make([]string, 0, len(submitted)+8)
+	have := map[string]bool{}
+	for _, variable := range submitted {
+		name, _, ok := strings.Cut(variable, "=")
+		switch {
+		case !ok || name == "" || strings.ContainsRune(variable, 0):
+		case name == TokenVariable || name == "LSB_JOBFILENAME" || name == "LS_JOBPID":
+		default:
+			have[name] = true
+			env = append(env, variable)
+		}
+	}
+	for _, d := range [...][2]string{
+		{"HOME", a.home}, {"USER", a.name}, {"LOGNAME", a.name}, {"SHELL", shell}, {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+	} {
+		if !have[d[0]] {
+			env = append(env, d[0]+"="+d[1])
+		}
+	}
+	return append(env, "LSB_JOBFILENAME="+script)
+}
+
+// makeScriptDir makes the directory of scripts: in the work dir if every user can get there, else in the system's.
+func makeScriptDir(workDir string) (string, error) {
+	for _, parent := range []string{workDir, os.TempDir()} {
+		if !reachable(parent) {
+			continue
+		}
+		dir, err := os.MkdirTemp(parent, "sluice-host-")
+		if err != nil {
+			return "", fmt.Errorf("make directory of job scripts: %w", err)
+		}
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return "", fmt.Errorf("make directory of job scripts: %w", err)
+		}
+		return dir, nil
+	}
+	return "", fmt.Errorf("make directory of job scripts: neither %s nor %s can be entered by every user", workDir, os.TempDir())
+}
+
+// reachable says whether other users can enter a directory. A host that is not root has no other users.
+func reachable(dir string) bool {
+	if os.Getuid() != 0 {
+		return true
+	}
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode()&fs.FileMode(0o001) == 0 {
+			return false
+		}
+		if parent := filepath.Dir(dir); parent != dir {
+			dir = parent
+			continue
+		}
+		return true
+	}
+}
