@@ -18,7 +18,10 @@ import (
 )
 
 // lsfCommands are the subcommands that also answer to a symlink of their name.
-var lsfCommands = []func() *cobra.Command{}
+var lsfCommands = []func() *cobra.Command{
+	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand, newBqueuesCommand, newBhostsCommand,
+	newLsidCommand,
+}
 
 func main() {
 	os.Exit(run(os.Args, os.Stderr))

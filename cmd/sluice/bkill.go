@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sluice/lsfbridge"
+	"sluice/queue"
+	"sluice/queue/wire"
+)
+
+// jobController is what bkill, bstop and bresume need of the daemon.
+type jobController interface {
+	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
+	Act(context.Context, wire.ActRequest, func(wire.Acted) error) error
+	Cluster(context.Context) (wire.Cluster, error)
+}
+
+var _ jobController = (*wire.Client)(nil)
+
+// maxIDs is how many jobs one request to the daemon names.
+const maxIDs = 10_000
+
+func newBkillCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use:   "bkill [options] job_id ...",
+		Short: "Kill jobs, or send them signals",
+		Long: `Kill jobs with LSF's options; bkill -h lists them. Job id 0 stands for all your unfinished jobs; without any id the
+options -J, -m, -q and -u mean the last job that fits.
+
+Exit codes: 0 done for all; 255 at least one was refused or not found.`,
+		Example: `  bkill 12
+  bkill "12[3-7]"
+  bkill 0                 # all your jobs
+  bkill -J "sweep*" 0
+  bkill -s USR1 12`,
+	}, controlRun(wire.Kill))
+}
+
+func newBstopCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use: "bstop [options] job_id ...", Short: "Suspend jobs",
+		Long: `Suspend jobs with LSF's options; bstop -h lists them. Job id 0 stands for all your unfinished jobs.
+
+Exit codes: 0 done for all; 255 at least one was refused or not found.`,
+		Example: `  bstop 12`,
+	}, controlRun(wire.Stop))
+}
+
+func newBresumeCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use: "bresume [options] job_id ...", Short: "Resume suspended jobs",
+		Long: `Resume jobs with LSF's options; bresume -h lists them. Job id 0 stands for all your unfinished jobs.
+
+Exit codes: 0 done for all; 255 at least one was refused or not found.`,
+		Example: `  bresume 12`,
+	}, controlRun(wire.Resume))
+}
+
+func controlRun(action wire.Action) lsfFunc {
+	return func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
+		return control(ctx, c, action, client)
+	}
+}
+
+// control does action to the jobs of a command line.
+func control(ctx context.Context, c *lsfCall, action wire.Action, client jobController) (int, error) {
+	order, err := lsfbridge.ParseJobOrder(c.name, c.args)
+	if errors.Is(err, lsfbridge.ErrListSignals) {
+		_, err := c.stdout.WriteString(lsfbridge.SignalList())
+		return lsfFailed, err // as LSF does
+	}
+	if err != nil {
+		return c.refuse(err)
+	}
+	act := wire.ActRequest{Action: action, Signal: order.Signal}
+	if order.Force {
+		act.Action = wire.ForceKill
+	}
+	o := &outcome{call: c, success: order.Success}
+	switch {
+	case len(order.Selectors) > 0:
+		err = actOnSelected(ctx, client, act, order.Selectors, o)
+	default:
+		err = actOnFiltered(ctx, client, act, order, o)
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	if o.failed {
+		return lsfFailed, nil
+	}
+	if o.done == 0 {
+		c.say(noneToControl(order))
+		return lsfFailed, nil
+	}
+	return lsfDone, nil
+}
+
+// outcome says what became of each job.
+type outcome struct {
+	call    *lsfCall
+	success string
+	done    int
+	failed  bool
+}
+
+func (o *outcome) add(a wire.Acted) error {
+	if err := a.Error.Err(); err != nil {
+		o.failed = true
+		if err := o.call.stdout.Flush(); err != nil {
+			return err
+		}
+		o.call.say("Job <" + a.ID.String() + ">: " + lsfbridge.Explain(err))
+		return nil
+	}
+	o.done++
+	_, err := fmt.Fprintf(o.call.stdout, "Job <%s> is %s\n", a.ID, o.success)
+	return err
+}
+
+// actOnSelected names the jobs to the daemon, in parts.
+func actOnSelected(ctx context.Context, client jobController, act wire.ActRequest, selectors []lsfbridge.JobSelector, o *outcome) (err error) {
+	flush := func() {
+		if err == nil && len(act.IDs) > 0 {
+			err = client.Act(ctx, act, o.add)
+		}
+		act.IDs = nil
+	}
+	for _, s := range selectors {
+		s.Elements(func(id queue.ID) bool {
+			if act.IDs = append(act.IDs, id); len(act.IDs) == maxIDs {
+				flush()
+			}
+			return err == nil
+		})
+	}
+	flush()
+	return err
+}
+
+// actOnFiltered acts on all jobs that fit, or on the one that was submitted last.
+func actOnFiltered(ctx context.Context, client jobController, act wire.ActRequest, order *lsfbridge.JobOrder, o *outcome) error {
+	filter := order.Filter
+	if order.Mine {
+		cluster, err := client.Cluster(ctx)
+		if err != nil {
+			return err
+		}
+		filter.User = cluster.User
+	}
+	if order.All && order.Indices == nil && filter.User != "" {
+		act.Filter = filter
+		return client.Act(ctx, act, o.add)
+	}
+	var ids []queue.ID
+	err := client.Jobs(ctx, wire.JobsRequest{Filter: filter}, func(job queue.Job) error {
+		if order.Indices == nil || (lsfbridge.JobSelector{Job: job.ID.Job, Ranges: order.Indices}).Matches(job.ID) {
+			ids = append(ids, job.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !order.All {
+		ids = lastSubmitted(ids, order.Indices != nil)
+	}
+	for len(ids) > 0 && err == nil {
+		act.IDs = ids[:min(len(ids), maxIDs)]
+		ids = ids[len(act.IDs):]
+		err = client.Act(ctx, act, o.add)
+	}
+	return err
+}
+
+// lastSubmitted keeps the job with the highest number; an array as a whole, unless elements of it were asked for.
+func lastSubmitted(ids []queue.ID, elements bool) []queue.ID {
+	var last []queue.ID
+	for _, id := range ids {
+		if len(last) > 0 && id.Job < last[0].Job {
+			continue
+		}
+		if len(last) > 0 && id.Job > last[0].Job {
+			last = nil
+		}
+		last = append(last, id)
+	}
+	if len(last) > 0 && !elements {
+		return []queue.ID{{Job: last[0].Job}}
+	}
+	return last
+}
+
+func noneToControl(order *lsfbridge.JobOrder) string {
+	if order.Filter.Name != "" {
+		return "Job <" + order.Filter.Name + "> is not found"
+	}
+	return "No unfinished job found"
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"sluice/lsfbridge"
+	"sluice/queue"
+	"sluice/queue/wire"
+)
+
+// submitter is what bsub needs of the daemon.
+type submitter interface {
+	Submit(context.Context, queue.Spec) (wire.Submitted, error)
+	Queues(context.Context) ([]queue.QueueInfo, error)
+	Wait(context.Context, queue.ID) (queue.Job, error)
+}
+
+var _ submitter = (*wire.Client)(nil)
+
+func newBsubCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use:   "bsub [options] [command [argument ...]]",
+		Short: "Submit a job, an array of jobs, or a script on standard input",
+		Long: `Submit a job with LSF's options; bsub -h lists them. Without a command the script on standard input is the job,
+and its #BSUB lines are options; those of the command line win.
+
+Exit codes: 0 submitted; 255 not submitted; with -K the job's own exit code.`,
+		Example: `  bsub -o out.%J -n 4 -R "rusage[mem=2000] span[hosts=1]" ./solve input
+  bsub -J "sweep[1-500]%20" -o out.%J.%I ./run.sh
+  bsub -w "done(sweep)" -K ./collect.sh
+  bsub < job.sh`,
+	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
+		place, err := submitPlace(c)
+		if err != nil {
+			return c.fail(err)
+		}
+		return bsub(ctx, c, place, client)
+	})
+}
+
+// submitPlace looks around the process.
+func submitPlace(c *lsfCall) (place lsfbridge.SubmitPlace, err error) {
+	if place.Cwd, err = os.Getwd(); err != nil {
+		return place, fmt.Errorf("find the current directory: %w", err)
+	}
+	if place.Host, err = os.Hostname(); err != nil {
+		return place, fmt.Errorf("find this host's name: %w", err)
+	}
+	place.Umask = syscall.Umask(0)
+	syscall.Umask(place.Umask)
+	place.Environ, place.Now, place.Script = os.Environ(), c.now, c.stdin
+	if f, ok := c.stdin.(*os.File); ok && isTerminal(f) {
+		place.Script = &prompter{lines: f, prompt: c.stderr}
+	}
+	return place, nil
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// prompter asks for each line of a script that is typed.
+type prompter struct {
+	lines  io.Reader
+	prompt io.Writer
+}
+
+func (p *prompter) Read(b []byte) (int, error) {
+	if _, err := io.WriteString(p.prompt, "bsub> "); err != nil {
+		return 0, err
+	}
+	return p.lines.Read(b)
+}
+
+func bsub(ctx context.Context, c *lsfCall, place lsfbridge.SubmitPlace, client submitter) (int, error) {
+	submission, err := lsfbridge.ParseSubmission(c.args, place)
+	if err != nil {
+		return c.refuse(err)
+	}
+	spec := submission.Spec
+	if len(submission.Queues) > 1 {
+		queues, err := client.Queues(ctx)
+		if err != nil {
+			return c.refuseSubmission(err)
+		}
+		spec.Queue = firstQueue(submission.Queues, queues)
+	}
+	submitted, err := client.Submit(ctx, spec)
+	if err != nil {
+		return c.refuseSubmission(err)
+	}
+	if c.env("BSUB_QUIET") == "" {
+		if err := c.announce(submitted); err != nil {
+			return lsfFailed, err
+		}
+	}
+	for _, note := range submission.Notes {
+		c.say(note)
+	}
+	if !submission.Wait {
+		return lsfDone, nil
+	}
+	return c.waitFor(ctx, client, submitted.ID)
+}
+
+// firstQueue is the first of the wanted queues that takes jobs, or else the first that exists, or else the first.
+func firstQueue(wanted []string, queues []queue.QueueInfo) string {
+	existing := ""
+	for _, name := range wanted {
+		at := slices.IndexFunc(queues, func(q queue.QueueInfo) bool { return q.Name == name })
+		if at >= 0 && queues[at].Open {
+			return name
+		}
+		if at >= 0 && existing == "" {
+			existing = name
+		}
+	}
+	if existing != "" {
+		return existing
+	}
+	return wanted[0]
+}
+
+func (c *lsfCall) refuseSubmission(err error) (int, error) {
+	if interrupted(err) {
+		return 0, err
+	}
+	c.say(lsfbridge.ExplainSubmission(err))
+	return lsfFailed, nil
+}
+
+// announce says at once that the job was submitted: -K may wait for long.
+func (c *lsfCall) announce(submitted wire.Submitted) error {
+	kind := "queue"
+	if submitted.Default {
+		kind = "default queue"
+	}
+	_, err := fmt.Fprintf(c.stdout, "Job <%d> is submitted to %s <%s>.\n", submitted.ID.Job, kind, submitted.Queue)
+	return errors.Join(err, c.stdout.Flush())
+}
+
+func (c *lsfCall) waitFor(ctx context.Context, client submitter, id queue.ID) (int, error) {
+	c.say("<<Waiting for dispatch ...>>")
+	job, err := client.Wait(ctx, id)
+	if err != nil {
+		return c.fail(err)
+	}
+	c.say("<<Job is finished>>")
+	if job.State == queue.Exited && job.ExitCode == 0 {
+		return lsfFailed, nil // it never ran
+	}
+	return job.ExitCode, nil
+}
