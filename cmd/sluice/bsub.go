@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"sluice/lsfbridge"
 	"sluice/queue"
@@ -62,11 +61,6 @@ func submitPlace(c *lsfCall) (place lsfbridge.SubmitPlace, err error) {
 		place.Script = &prompter{lines: f, prompt: c.stderr}
 	}
 	return place, nil
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // prompter asks for each line of a script that is typed.
