@@ -2,6 +2,8 @@ package minimesos
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,30 @@ var (
 	_ agentLink  = (*agent)(nil)
 )
 
+// runner runs the tasks of agents.
+type runner interface {
+	// provision makes the sandbox of a task. It may take long, and is called on a goroutine of its own.
+	provision(ctx context.Context, c *container) error
+	start(c *container) (taskProcess, error)
+	// sweep ends what is left of an agent's tasks.
+	sweep(left []taskProcess, agentID string)
+}
+
+// taskProcess is a task that has been started, with all of its descendants.
+type taskProcess interface {
+	id() int
+	wait() exit // until the main process has ended; called once
+	terminateTree()
+	killAll()
+	killGroup() // the part of killAll that is quick
+}
+
+// exit is how a process ended, in the words of an executor.
+type exit struct {
+	success bool
+	message string
+}
+
 // agent runs tasks. Its state belongs to the goroutine of its mailbox, but for what start and stop touch.
 type agent struct {
 	cfg      AgentConfig
@@ -31,6 +57,7 @@ type agent struct {
 	workDir  string
 	endpoint string // host:port for the environment of tasks
 	guard    *guardian
+	run      runner
 	log      logrus.FieldLogger
 	box      *mailbox
 	wg       sync.WaitGroup // the mailbox and everything that posts to it later
@@ -41,17 +68,17 @@ type agent struct {
 	master    masterLink // nil while not connected
 	away      bool       // lost on purpose: the agent process is dead, its tasks may live
 	tasks     map[taskKey]*container
-	executors map[taskKey]bool  // that still live
-	procs     map[*process]bool // main processes that have not been waited for
-	dead      bool              // the machine is gone, with all tasks
+	executors map[taskKey]bool     // that still live
+	procs     map[taskProcess]bool // main processes that have not been waited for
+	dead      bool                 // the machine is gone, with all tasks
 }
 
-func newAgent(conf *Config, cfg AgentConfig, workDir, endpoint string, guard *guardian) *agent {
+func newAgent(conf *Config, cfg AgentConfig, workDir, endpoint string, guard *guardian, run runner) *agent {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &agent{
-		cfg: cfg, conf: conf, workDir: workDir, endpoint: endpoint, guard: guard, log: conf.Logger, box: newMailbox(),
-		ctx: ctx, cancel: cancel, tasks: map[taskKey]*container{}, executors: map[taskKey]bool{},
-		procs: map[*process]bool{},
+		cfg: cfg, conf: conf, workDir: workDir, endpoint: endpoint, guard: guard, run: run, log: conf.Logger,
+		box: newMailbox(), ctx: ctx, cancel: cancel, tasks: map[taskKey]*container{}, executors: map[taskKey]bool{},
+		procs: map[taskProcess]bool{},
 	}
 	a.wg.Add(1)
 	go func() {
@@ -85,11 +112,15 @@ func (a *agent) connect(m masterLink) string {
 		for _, c := range a.tasks {
 			known = append(known, c.report())
 		}
-		// Updates that the master misses until register returns are sent again below.
+		again := a.id != ""
 		a.id = m.register(a.id, a.cfg, a, known)
 		a.guard.watch(a.id)
 		a.master, id = m, a.id
 		for _, c := range a.tasks {
+			if again {
+				c.deliver(c.delivery)
+			}
+			// A real agent sends what is pending a second time within milliseconds.
 			c.forward()
 		}
 	})
@@ -136,11 +167,7 @@ func (a *agent) crash() {
 		for _, c := range a.tasks {
 			c.abandon()
 		}
-		roots := make([]*process, 0, len(a.procs))
-		for p := range a.procs {
-			roots = append(roots, p)
-		}
-		killUntilGone(roots, a.id)
+		a.run.sweep(slices.Collect(maps.Keys(a.procs)), a.id)
 	})
 }
 
@@ -167,6 +194,9 @@ func (a *agent) launch(fw mesos.FrameworkInfo, role string, info mesos.TaskInfo)
 		if a.executors[c.key] {
 			c.finish(mesos.TASK_DROPPED, agentMade(mesos.REASON_TASK_INVALID,
 				"Cannot reuse an already existing executor for a command task"))
+			return
+		}
+		if c.refuse() {
 			return
 		}
 		a.executors[c.key] = true

@@ -2,6 +2,7 @@ package minimesos
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,9 +72,7 @@ func (m *master) register(id string, cfg AgentConfig, link agentLink, tasks []ag
 	total := agentResources(cfg)
 	a := &agentRecord{id: id, cfg: cfg, link: link, connected: true, registered: time.Now(), url: m.agentURL(id, cfg)}
 	for _, name := range sortedKeys(cfg.Attributes) {
-		a.attributes = append(a.attributes, mesos.Attribute{
-			Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: cfg.Attributes[name]},
-		})
+		a.attributes = append(a.attributes, attribute(name, cfg.Attributes[name]))
 	}
 	m.agents[id] = a
 	m.alloc.addAgent(id, total)
@@ -257,7 +256,34 @@ func agentResources(cfg AgentConfig) bundle {
 	}{{"cpus", cfg.CPUs}, {"gpus", cfg.GPUs}, {"mem", cfg.MemMiB}, {"disk", cfg.DiskMiB}} {
 		b = b.plus(bundle{scalarResource(s.name, s.value)})
 	}
+	for role, r := range cfg.Reserved {
+		for _, s := range []resource{
+			scalarResource("cpus", r.CPUs), scalarResource("mem", r.MemMiB), scalarResource("disk", r.DiskMiB),
+		} {
+			s.role = role
+			b = b.plus(bundle{s})
+		}
+	}
 	return b
+}
+
+var rangesText = regexp.MustCompile(`^\[(\d+)-(\d+)\]$`)
+
+// attribute gives a value the type that a real agent sees in its text.
+func attribute(name, value string) mesos.Attribute {
+	if f, err := strconv.ParseFloat(value, 64); err == nil {
+		return mesos.Attribute{Name: name, Type: mesos.SCALAR, Scalar: &mesos.Value_Scalar{Value: f}}
+	}
+	if found := rangesText.FindStringSubmatch(value); found != nil {
+		begin, err1 := strconv.ParseUint(found[1], 10, 64)
+		end, err2 := strconv.ParseUint(found[2], 10, 64)
+		if err1 == nil && err2 == nil {
+			return mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: &mesos.Value_Ranges{
+				Range: []mesos.Value_Range{{Begin: begin, End: end}},
+			}}
+		}
+	}
+	return mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: value}}
 }
 
 func sortedKeys(m map[string]string) []string {

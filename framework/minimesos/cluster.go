@@ -148,7 +148,7 @@ func (c *Cluster) AddAgent(cfg AgentConfig) (string, error) {
 	case len(c.agents) >= maxAgents:
 		return "", fmt.Errorf("add agent: there are %d already", maxAgents)
 	}
-	a := newAgent(&c.conf, cfg, c.workDir, c.address, c.guard)
+	a := newAgent(&c.conf, cfg, c.workDir, c.address, c.guard, realRunner{})
 	c.agents = append(c.agents, a)
 	return a.connect(c.master), nil
 }

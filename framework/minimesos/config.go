@@ -41,14 +41,22 @@ type Config struct {
 
 // AgentConfig describes one agent.
 type AgentConfig struct {
-	Hostname   string            // default "127.0.0.1"
-	CPUs       float64           // default 4
-	MemMiB     float64           // default 2048
-	DiskMiB    float64           // default 4096
-	GPUs       float64           // default none; a whole number
-	PortFirst  uint64            // first port offered; default 31000
-	PortLast   uint64            // last port offered; default 31999
-	Attributes map[string]string // offered as TEXT attributes
+	Hostname  string  // default "127.0.0.1"
+	CPUs      float64 // default 4
+	MemMiB    float64 // default 2048
+	DiskMiB   float64 // default 4096
+	GPUs      float64 // default none; a whole number
+	PortFirst uint64  // first port offered; default 31000
+	PortLast  uint64  // last port offered; default 31999
+	// Attributes are offered as a real agent would: numbers as SCALAR, [a-b] as RANGES, others as TEXT.
+	Attributes map[string]string
+	// Reserved are resources beside the above that only a role, and roles below it, may have.
+	Reserved map[string]Reservation
+}
+
+// Reservation is what an agent holds ready for one role.
+type Reservation struct {
+	CPUs, MemMiB, DiskMiB float64
 }
 
 // Verdict is what a fault hook wants done with a message. The zero value lets it pass.
@@ -127,6 +135,14 @@ func (a *AgentConfig) setDefaults() {
 func (a *AgentConfig) validate() error {
 	if !(a.CPUs > 0) || !(a.MemMiB >= 0) || !(a.DiskMiB >= 0) || !(a.GPUs >= 0) {
 		return errors.New("check agent: resources must be positive numbers")
+	}
+	for role, r := range a.Reserved {
+		if err := validateRole(role); err != nil || role == unreserved {
+			return fmt.Errorf("check agent: resources cannot be reserved for role %q", role)
+		}
+		if !(r.CPUs >= 0) || !(r.MemMiB >= 0) || !(r.DiskMiB >= 0) {
+			return errors.New("check agent: reserved resources must be positive numbers")
+		}
 	}
 	if a.GPUs != float64(int64(a.GPUs)) {
 		return fmt.Errorf("check agent: %v GPUs is not a whole number", a.GPUs)

@@ -20,8 +20,8 @@ type container struct {
 	id        string // of the run
 	sandbox   string
 	user      string
-	account   *account // set by provision; nil for our own
-	proc      *process // nil until started
+	account   *account    // set by provision; nil for our own
+	proc      taskProcess // nil until started
 	cancel    context.CancelFunc
 
 	latest    mesos.TaskState
@@ -65,7 +65,7 @@ func (c *container) prepare() {
 		defer cancel()
 		err := wait(ctx, c.agent.conf.LaunchDelay)
 		if err == nil {
-			err = c.provision(ctx)
+			err = c.agent.run.provision(ctx, c)
 		}
 		c.agent.box.post(func() { c.prepared(err) })
 	}()
@@ -99,7 +99,7 @@ func (c *container) prepared(err error) {
 
 // start runs the command. What goes wrong from here on is told as an executor tells it.
 func (c *container) start() {
-	p, err := startProcess(c)
+	p, err := c.agent.run.start(c)
 	if err != nil {
 		// As an executor that dies before it has run anything.
 		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"))
@@ -223,9 +223,10 @@ func (c *container) mute() {
 
 // statusDetails is what differs between updates beside the state.
 type statusDetails struct {
-	source  mesos.TaskStatus_Source
-	reason  *mesos.TaskStatus_Reason
-	message string
+	source     mesos.TaskStatus_Source
+	reason     *mesos.TaskStatus_Reason
+	message    string
+	noExecutor bool // there was none, not even by name
 }
 
 func executorMade(message string) statusDetails {
@@ -261,6 +262,9 @@ func (c *container) update(state mesos.TaskState, d statusDetails) {
 	if d.message != "" {
 		s.Message = &d.message
 	}
+	if d.noExecutor {
+		s.ExecutorID = nil
+	}
 	if d.source == mesos.SOURCE_EXECUTOR {
 		s.ContainerStatus = c.status()
 	}
@@ -272,7 +276,7 @@ func (c *container) update(state mesos.TaskState, d statusDetails) {
 
 func (c *container) status() *mesos.ContainerStatus {
 	proto, ip := mesos.IPv4, defaultHostname
-	pid := uint32(c.proc.pid)
+	pid := uint32(c.proc.id())
 	return &mesos.ContainerStatus{
 		ContainerID:  &mesos.ContainerID{Value: c.id},
 		NetworkInfos: []mesos.NetworkInfo{{IPAddresses: []mesos.NetworkInfo_IPAddress{{Protocol: &proto, IPAddress: &ip}}}},
@@ -296,6 +300,7 @@ func (c *container) deliver(delivery int) {
 		c.agent.master.statusUpdate(c.agent.id, c.key.framework, c.pending[0], c.latest)
 	}
 	const maxBackoff = 10 * time.Minute
+	c.stopRetry()
 	c.retry = c.agent.after(c.backoff, func() { c.deliver(delivery) })
 	c.backoff = min(2*c.backoff, maxBackoff)
 }

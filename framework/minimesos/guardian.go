@@ -62,8 +62,11 @@ func startGuardian() (*guardian, error) {
 	return &guardian{cmd: cmd, in: in, known: map[string]bool{}}, nil
 }
 
-// watch adds the tasks of an agent to what dies with us.
+// watch adds the tasks of an agent to what dies with us. A nil guardian watches nothing.
 func (g *guardian) watch(agentID string) {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	prefix, _, ok := strings.Cut(agentID, "-S")

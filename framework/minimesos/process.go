@@ -18,6 +18,14 @@ import (
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// realRunner runs tasks as processes of this machine.
+type realRunner struct{}
+
+var (
+	_ runner      = realRunner{}
+	_ taskProcess = (*process)(nil)
+)
+
 // process is the main process of a task. It leads a session of its own.
 type process struct {
 	cmd    *exec.Cmd // nil if the command could not be run at all
@@ -26,15 +34,9 @@ type process struct {
 	reaped atomic.Bool
 }
 
-// exit is how a process ended, in the words of an executor.
-type exit struct {
-	success bool
-	message string
-}
-
-// startProcess runs the command of a task in its sandbox. A binary that is missing counts as run and ends with status 1,
+// start runs the command of a task in its sandbox. A binary that is missing counts as run and ends with status 1,
 // as an executor has it.
-func startProcess(c *container) (*process, error) {
+func (realRunner) start(c *container) (taskProcess, error) {
 	command := c.info.Command
 	if command.Value == nil && command.GetShell() {
 		return nil, errors.New("shell command without a value")
@@ -131,6 +133,8 @@ func lookPath(name, path string) string {
 	return name
 }
 
+func (p *process) id() int { return p.pid }
+
 // wait returns when the main process has ended. It is called once.
 func (p *process) wait() exit {
 	if p.cmd == nil {
@@ -178,6 +182,15 @@ func (p *process) killGroup() {
 	if !p.reaped.Load() {
 		signal(-p.pid, syscall.SIGKILL)
 	}
+}
+
+// sweep ends what is left of an agent's tasks.
+func (realRunner) sweep(left []taskProcess, agentID string) {
+	roots := make([]*process, len(left))
+	for i, p := range left {
+		roots[i] = p.(*process)
+	}
+	killUntilGone(roots, agentID)
 }
 
 // signal sends a signal to a process that may be gone already.

@@ -13,6 +13,35 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
+// refuse ends a task that asks for what this agent does not have, as an agent without containers and cgroups does.
+func (c *container) refuse() bool {
+	info := &c.info
+	_, cpus := info.Limits["cpus"]
+	_, mem := info.Limits["mem"]
+	switch {
+	case cpus:
+		c.finish(mesos.TASK_DROPPED, noIsolator("CPU", "cgroups/cpu"))
+	case mem:
+		c.finish(mesos.TASK_DROPPED, noIsolator("Memory", "cgroups/mem"))
+	case info.Container != nil && info.Container.GetType() == mesos.ContainerInfo_DOCKER:
+		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_EXECUTOR_TERMINATED,
+			"Abnormal executor termination: unknown container"))
+	case info.Container != nil && len(info.Container.Volumes) > 0:
+		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_CONTAINER_LAUNCH_FAILED,
+			"Failed to launch container: Volumes in ContainerInfo is not supported"))
+	default:
+		return false
+	}
+	return true
+}
+
+func noIsolator(what, isolator string) statusDetails {
+	d := agentMade(mesos.REASON_GC_ERROR, what+" limits can only be set on tasks launched in Mesos containers when the "+
+		"agent has loaded the '"+isolator+"' isolator")
+	d.noExecutor = true
+	return d
+}
+
 // account is the user that a task runs as.
 type account struct {
 	uid, gid uint32
@@ -81,15 +110,7 @@ func sandboxPath(workDir, agentID string, key taskKey, run string) string {
 }
 
 // provision makes the sandbox of a task and fetches its files. Its errors are told to the framework.
-func (c *container) provision(ctx context.Context) error {
-	if kind := c.info.Container; kind != nil {
-		if kind.GetType() == mesos.ContainerInfo_DOCKER {
-			return wiref("None of the enabled containerizers could create a container for the provided ContainerInfo")
-		}
-		if len(kind.Volumes) > 0 {
-			return wiref("Volumes in ContainerInfo is not supported")
-		}
-	}
+func (realRunner) provision(ctx context.Context, c *container) error {
 	runs := filepath.Dir(c.sandbox)
 	if err := os.MkdirAll(runs, 0o755); err != nil {
 		return fmt.Errorf("Failed to create sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks

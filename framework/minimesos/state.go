@@ -196,17 +196,20 @@ func duration(d time.Duration) string {
 func (m *master) slavesJSON() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return map[string]any{"slaves": m.agentForms(), "recovered_slaves": m.recoveredIDs()}
+	return struct {
+		Slaves    []agentForm `json:"slaves"`
+		Recovered []string    `json:"recovered_slaves"`
+	}{m.agentForms(), m.recoveredIDs()}
 }
 
 func (m *master) frameworksJSON() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return map[string]any{
-		"frameworks":              m.frameworkForms(m.liveFrameworks()),
-		"completed_frameworks":    m.frameworkForms(m.completed),
-		"unregistered_frameworks": []string{},
-	}
+	return struct {
+		Frameworks   []frameworkForm `json:"frameworks"`
+		Completed    []frameworkForm `json:"completed_frameworks"`
+		Unregistered []string        `json:"unregistered_frameworks"`
+	}{m.frameworkForms(m.liveFrameworks()), m.frameworkForms(m.completed), []string{}}
 }
 
 func (m *master) tasksJSON() any {
