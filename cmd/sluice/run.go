@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"github.com/spf13/pflag"
 
 	"sluice/internal/app"
@@ -136,8 +137,8 @@ func teardown(system *app.Local) error {
 	return system.Teardown(ctx)
 }
 
-// isTerminal says whether a file is a terminal.
+// isTerminal says whether a file is a terminal (and not merely a character device, as /dev/null is).
 func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
