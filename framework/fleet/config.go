@@ -19,7 +19,6 @@ type Config struct {
 	// HostsPerAgent is how many hosts may live on one agent; 1. Batch systems whose hosts need a machine of their own must
 	// leave it at 1; where they do not, more lets an agent serve a goal that grows in small steps.
 	HostsPerAgent int
-	WarmSlots     int // kept though no job needs them; 0. Not more than the goal.
 	// GPUAgentsForCPU lets jobs without GPUs use agents with GPUs.
 	GPUAgentsForCPU bool
 	// MaxLaunchesPerStep bounds the hosts launched at once; 256.
@@ -55,7 +54,6 @@ func (c Config) Validate() error {
 		{"slot disk", float64(c.SlotDiskMiB)},
 		{"max host slots", float64(c.MaxHostSlots)},
 		{"hosts per agent", float64(c.HostsPerAgent)},
-		{"warm slots", float64(c.WarmSlots)},
 		{"launches per step", float64(c.MaxLaunchesPerStep)},
 		{"idle timeout", c.IdleTimeout.Seconds()},
 		{"launch timeout", c.LaunchTimeout.Seconds()},

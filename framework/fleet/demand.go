@@ -93,7 +93,7 @@ func (f *Fleet) plan() plan {
 			break
 		}
 	}
-	if warm := min(f.cfg.WarmSlots, f.goal) - supply - missing; warm > 0 {
+	if warm := f.floor - supply - missing; warm > 0 {
 		p.classes = append(p.classes, class{need: shape{memMiB: f.cfg.SlotMemMiB}, unit: 1, left: warm})
 	}
 	if first := p.heldFor(f); first > 0 {

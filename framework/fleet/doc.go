@@ -31,7 +31,7 @@
 // # Invariants
 //
 //   - Capacity taken never exceeds the goal: supply after a launch ≤ goal.
-//   - Nothing is launched that no pending job needs, but for the warm floor.
+//   - Nothing is launched that no pending job needs, but for the goal's floor.
 //   - Each offer is answered in the Step that sees it; one Launch uses offers of one agent and role.
 //   - At most Config.HostsPerAgent hosts on an agent.
 //   - A task is killed only after a snapshot that is later than the confirmed closing of its host showed the host closed

@@ -20,6 +20,7 @@ type Fleet struct {
 	perAgent map[string]int // hosts that are not Gone
 
 	goal    int
+	floor   int
 	goalAt  time.Time // when it was given to Step
 	hasGoal bool
 	snap    queue.Snapshot
@@ -119,6 +120,9 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 		f.interest()
 	case AgentLost:
 		f.agentLost(in.Agent)
+	case Drain:
+		f.drain(in.Host)
+		f.interest()
 	case Result:
 		f.takeResult(in)
 	case Tick:
@@ -129,6 +133,9 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 	}
 	return f.finish()
 }
+
+// Knows says whether there is a host of the name.
+func (f *Fleet) Knows(host string) bool { return f.members[host] != nil }
 
 // Suppressed says whether a subscription made now should suppress all roles.
 func (f *Fleet) Suppressed() bool { return f.suppressed }

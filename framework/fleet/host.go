@@ -49,6 +49,7 @@ const (
 	CauseRoom     Cause = "room"     // its slots are needed for a job that does not fit it
 	CauseLate     Cause = "late"     // it did not start or join in time
 	CauseLost     Cause = "lost"     // the batch system lost it
+	CauseOperator Cause = "operator" // an operator ordered it
 	CauseStranger Cause = "stranger" // a task of ours that neither the fleet nor the batch system knows
 )
 

@@ -6,13 +6,15 @@ import (
 	"sluice/queue"
 )
 
-// Input is one thing that happened: Goal, Offers, Update, Connection, AgentLost, Result or Tick.
+// Input is one thing that happened: Goal, Offers, Update, Connection, AgentLost, Drain, Result or Tick.
 type Input interface{ input() }
 
 // Goal is what the controller wants, and the snapshot of the batch system that it was computed from. Each gets a new
 // Snapshot.At.
 type Goal struct {
-	Slots    int
+	Slots int
+	// Floor is the part of Slots to hold even if no job needs it.
+	Floor    int
 	Snapshot queue.Snapshot
 }
 
@@ -38,6 +40,9 @@ type Connection struct {
 // AgentLost is Mesos's unreliable notice that an agent is gone.
 type AgentLost struct{ Agent string }
 
+// Drain is an operator's order to release a host as soon as it is empty.
+type Drain struct{ Host string }
+
 // Result is the outcome of a Launch, CloseHost, OpenHost or RemoveHost. Of other effects none is expected.
 type Result struct {
 	Of Effect
@@ -55,6 +60,7 @@ func (Offers) input()     {}
 func (Update) input()     {}
 func (Connection) input() {}
 func (AgentLost) input()  {}
+func (Drain) input()      {}
 func (Result) input()     {}
 func (Tick) input()       {}
 

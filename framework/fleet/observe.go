@@ -16,6 +16,7 @@ func (f *Fleet) takeGoal(g Goal) {
 		return
 	}
 	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
+	f.floor = min(max(g.Floor, 0), f.goal)
 	f.views = make(map[string]int, len(f.snap.Hosts))
 	for i := range f.snap.Hosts {
 		f.views[f.snap.Hosts[i].Name] = i
@@ -169,6 +170,25 @@ func (f *Fleet) close(m *member, cause Cause, reason string) {
 	m.Cause = cause
 	f.set(m, Closed, reason)
 	f.askClose(m)
+}
+
+// drain obeys an operator. What the host is already being closed or released for makes no difference to him.
+func (f *Fleet) drain(host string) {
+	m := f.members[host]
+	if m == nil {
+		return
+	}
+	switch m.State {
+	case Launching, Joining, Open:
+		f.close(m, CauseOperator, "drained by an operator")
+	case Closed:
+		m.Cause = CauseOperator
+		f.touch(m)
+	case Unreachable:
+		m.Before, m.Cause = Closed, CauseOperator
+		f.touch(m)
+	case Releasing, Gone:
+	}
 }
 
 func (f *Fleet) askClose(m *member) {

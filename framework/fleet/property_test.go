@@ -28,6 +28,14 @@ func (w *world) act() {
 				w.connect()
 			}
 		}},
+		{1, func() {
+			for _, m := range w.fleet.order {
+				if w.chance(2) {
+					w.step(Drain{Host: m.Name()})
+					return
+				}
+			}
+		}},
 		{1, w.flipAgent}, {1, w.rescind}, {1, w.fail},
 		{2, func() { w.goal = w.between(0, 12) }},
 		{1, func() {
@@ -65,7 +73,7 @@ func (w *world) deliverSnapshot() {
 	}
 	s := w.snapshots[0]
 	w.snapshots = w.snapshots[1:]
-	w.step(Goal{Slots: w.goal, Snapshot: s})
+	w.step(Goal{Slots: w.goal, Floor: w.floor, Snapshot: s})
 }
 
 // offer offers what is free, as Mesos would.
@@ -227,7 +235,7 @@ func (w *world) fail() {
 
 // settle lets the world come to rest without demand: all must be given back.
 func (w *world) settle() {
-	w.goal, w.pending, w.crashes = 0, nil, 0
+	w.goal, w.floor, w.pending, w.crashes = 0, 0, nil, 0
 	for _, a := range w.agents {
 		a.up = true
 	}
@@ -279,11 +287,11 @@ func TestFleetInvariants(t *testing.T) {
 		cfg := Config{
 			HostsPerAgent: rapid.IntRange(1, 2).Draw(t, "hosts per agent"),
 			MaxHostSlots:  rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max host slots"),
-			WarmSlots:     rapid.SampledFrom([]int{0, 0, 2}).Draw(t, "warm"),
 			SlotCPUs:      rapid.SampledFrom([]float64{1, 0.5}).Draw(t, "slot cpus"),
 			IdleTimeout:   30 * time.Second, JoinTimeout: 45 * time.Second, UnreachableAfter: 40 * time.Second,
 		}
 		w := newWorld(t, cfg)
+		w.floor = pick(w, []int{0, 0, 2})
 		w.connect()
 		for range w.between(20, 500) {
 			w.act()

@@ -149,7 +149,7 @@ func (f *Fleet) closeUseless() {
 			continue
 		}
 		counted := f.counts(m)
-		if counted && (supply-m.Spec.Slots < f.cfg.WarmSlots || supply < f.goal || !f.useless(m)) {
+		if counted && (supply-m.Spec.Slots < f.floor || supply < f.goal || !f.useless(m)) {
 			continue
 		}
 		if counted {

@@ -37,6 +37,7 @@ type world struct {
 	hosts   map[string]*queue.Host
 	pending []queue.Demand // one job each
 	goal    int
+	floor   int
 
 	revivedAt time.Time
 	launches  int
@@ -386,7 +387,7 @@ func (w *world) checkLaunch(l Launch, left map[string]Offer) {
 	if use.GPUs == 0 && sum.GPUs > 0 && !w.cfg.GPUAgentsForCPU {
 		w.Fatalf("cpu work on an agent with gpus")
 	}
-	if !w.fleet.fresh() || len(w.fleet.snap.Demand) == 0 && w.cfg.WarmSlots == 0 {
+	if !w.fleet.fresh() || len(w.fleet.snap.Demand) == 0 && w.fleet.floor == 0 {
 		w.Fatalf("launched without demand")
 	}
 	on := 0
