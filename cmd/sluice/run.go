@@ -85,6 +85,7 @@ func newLocalCommand() *cobra.Command {
 	cfg := app.DefaultLocalConfig()
 	cfg.Version = version
 	cfg.Framework.User = currentUser()
+	var clusterOnly bool
 	cmd := &cobra.Command{
 		Use:     "local",
 		GroupID: groupRun,
@@ -95,7 +96,9 @@ with it; pending jobs stay in the state dir.`,
 		Example: `  sluice local
   sluice local --agents 4 --agent-cpus 4 --target 1
   # in another terminal:
-  sluice bsub -J "a[1-500]" sleep 1 && sluice bjobs && sluice ctl status`,
+  sluice bsub -J "a[1-500]" sleep 1 && sluice bjobs && sluice ctl status
+  # the cluster alone, for any framework:
+  sluice local --cluster-only --master-listen 127.0.0.1:5050`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(cmd)
@@ -103,24 +106,40 @@ with it; pending jobs stay in the state dir.`,
 				return err
 			}
 			cfg.Log, cfg.Framework.Logger = log, log
+			if clusterOnly {
+				return runCluster(cmd, cfg)
+			}
 			system, err := app.OpenLocal(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d agents of %d CPUs at %s; ready for bsub (socket %s)\n",
-				cfg.Agents, cfg.AgentCPUs, cfg.Framework.Master, system.Socket())
+				cfg.Agents, cfg.AgentCPUs, system.Master(), system.Socket())
 			err = system.Run(cmd.Context())
 			return errors.Join(err, teardown(system), system.Close())
 		},
 	}
 	f := cmd.Flags()
 	clusterFlags(f, &cfg)
+	f.StringVar(&cfg.MasterListen, "master-listen", cfg.MasterListen, "host:port of the embedded master")
+	f.BoolVar(&clusterOnly, "cluster-only", false, "start the cluster and no batch system, for sluice run or another framework")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "host:port where hosts reach the daemon")
 	stateDirFlag(f, &cfg.StateDir)
 	serverFlags(f, &cfg.Config)
 	systemFlags(f, &cfg.Config)
 	logFlags(f, "warning")
 	return cmd
+}
+
+// runCluster runs an embedded cluster alone.
+func runCluster(cmd *cobra.Command, cfg app.LocalConfig) error {
+	cluster, err := app.OpenCluster(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%d agents of %d CPUs at %s\n", cfg.Agents, cfg.AgentCPUs, cluster.Master())
+	<-cmd.Context().Done()
+	return cluster.Close()
 }
 
 // clusterFlags are the size of an embedded cluster.

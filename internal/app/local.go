@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"sluice/framework/minimesos"
@@ -18,6 +17,7 @@ type LocalConfig struct {
 	Agents      int
 	AgentCPUs   int
 	AgentMemMiB int
+	MasterListen string // host:port of the master
 	// AllocationInterval is between two rounds of offers.
 	AllocationInterval time.Duration
 }
@@ -30,7 +30,7 @@ const (
 
 // DefaultLocalConfig is what `sluice local` starts from.
 func DefaultLocalConfig() LocalConfig {
-	c := LocalConfig{Config: DefaultConfig(), Agents: 16, AgentCPUs: 8, AgentMemMiB: 8 * 512, AllocationInterval: 200 * time.Millisecond}
+	c := LocalConfig{Config: DefaultConfig(), Agents: 16, AgentCPUs: 8, AgentMemMiB: 8 * 512, MasterListen: "127.0.0.1:0", AllocationInterval: 200 * time.Millisecond}
 	c.Listen = "127.0.0.1:0"
 	c.HostLocal = true
 	return c
@@ -38,6 +38,13 @@ func DefaultLocalConfig() LocalConfig {
 
 // Validate says in one line what is wrong and what is allowed.
 func (c *LocalConfig) Validate() error {
+	if err := c.validateCluster(); err != nil {
+		return err
+	}
+	return c.Config.Validate()
+}
+
+func (c *LocalConfig) validateCluster() error {
 	if c.Agents < 1 || c.Agents > maxLocalAgents {
 		return invalid("agents %d: want 1 to %d", c.Agents, maxLocalAgents)
 	}
@@ -47,14 +54,55 @@ func (c *LocalConfig) Validate() error {
 	if c.AgentMemMiB < 32 {
 		return invalid("agent-mem %d: want at least 32 MiB", c.AgentMemMiB)
 	}
-	return c.Config.Validate()
+	return nil
+}
+
+// Cluster is an embedded Mesos cluster.
+type Cluster struct {
+	master    *minimesos.Cluster
+	sandboxes string
+}
+
+// OpenCluster starts a cluster; only the cluster's part of the configuration is used.
+func OpenCluster(ctx context.Context, cfg LocalConfig) (*Cluster, error) {
+	if err := cfg.validateCluster(); err != nil {
+		return nil, err
+	}
+	agents := make([]minimesos.AgentConfig, cfg.Agents)
+	for i := range agents {
+		agents[i] = minimesos.AgentConfig{
+			Hostname: fmt.Sprintf("agent%d", i+1), CPUs: float64(cfg.AgentCPUs), MemMiB: float64(cfg.AgentMemMiB),
+		}
+	}
+	sandboxes, err := os.MkdirTemp("", "sluice-agents-")
+	if err != nil {
+		return nil, fmt.Errorf("make sandboxes: %w", err)
+	}
+	master, err := minimesos.Start(ctx, minimesos.Config{
+		Listen: cfg.MasterListen, WorkDir: sandboxes, Agents: agents, AllocationInterval: cfg.AllocationInterval, Logger: cfg.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(sandboxes))
+	}
+	return &Cluster{master: master, sandboxes: sandboxes}, nil
+}
+
+// Master is the URL of the cluster's master.
+func (c *Cluster) Master() string { return c.master.URL() }
+
+// Close ends the cluster with all its tasks and removes their sandboxes.
+func (c *Cluster) Close() error {
+	c.master.Stop()
+	if err := os.RemoveAll(c.sandboxes); err != nil {
+		return fmt.Errorf("remove sandboxes: %w", err)
+	}
+	return nil
 }
 
 // Local is a system and the cluster that it runs on.
 type Local struct {
 	*App
-	cluster   *minimesos.Cluster
-	sandboxes string
+	*Cluster
 }
 
 // OpenLocal starts a cluster and a system on it. Close ends both, with all hosts and jobs.
@@ -62,37 +110,17 @@ func OpenLocal(ctx context.Context, cfg LocalConfig) (*Local, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	// Hosts of an earlier cluster ended with it; what they left in their sandboxes is of no use to anyone.
-	l := &Local{sandboxes: filepath.Join(cfg.StateDir, "agents")}
-	agents := make([]minimesos.AgentConfig, cfg.Agents)
-	for i := range agents {
-		agents[i] = minimesos.AgentConfig{
-			Hostname: fmt.Sprintf("agent%d", i+1), CPUs: float64(cfg.AgentCPUs), MemMiB: float64(cfg.AgentMemMiB),
-		}
-	}
-	cluster, err := minimesos.Start(ctx, minimesos.Config{
-		WorkDir: l.sandboxes, Agents: agents, AllocationInterval: cfg.AllocationInterval, Logger: cfg.Log,
-	})
+	cluster, err := OpenCluster(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	l.cluster = cluster
-	cfg.Framework.Master = cluster.URL()
-	if l.App, err = Open(ctx, cfg.Config); err != nil {
-		return nil, errors.Join(err, l.stopCluster())
+	cfg.Framework.Master = cluster.Master()
+	system, err := Open(ctx, cfg.Config)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
 	}
-	return l, nil
+	return &Local{App: system, Cluster: cluster}, nil
 }
 
 // Close ends the system, its hosts and the cluster.
-func (l *Local) Close() error {
-	return errors.Join(l.App.Close(), l.stopCluster())
-}
-
-func (l *Local) stopCluster() error {
-	l.cluster.Stop()
-	if err := os.RemoveAll(l.sandboxes); err != nil {
-		return fmt.Errorf("remove sandboxes: %w", err)
-	}
-	return nil
-}
+func (l *Local) Close() error { return errors.Join(l.App.Close(), l.Cluster.Close()) }
