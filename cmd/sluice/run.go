@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"sluice/internal/app"
 )
@@ -133,6 +133,7 @@ with it; pending jobs stay in the state dir.`,
 
 // runCluster runs an embedded cluster alone.
 func runCluster(cmd *cobra.Command, cfg app.LocalConfig) error {
+	cfg.StateDir = "" // it would be another system's
 	cluster, err := app.OpenCluster(cmd.Context(), cfg)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"sluice/framework/minimesos"
@@ -14,9 +15,9 @@ import (
 // configuration: nothing keeps jobs within them.
 type LocalConfig struct {
 	Config
-	Agents      int
-	AgentCPUs   int
-	AgentMemMiB int
+	Agents       int
+	AgentCPUs    int
+	AgentMemMiB  int
 	MasterListen string // host:port of the master
 	// AllocationInterval is between two rounds of offers.
 	AllocationInterval time.Duration
@@ -74,9 +75,9 @@ func OpenCluster(ctx context.Context, cfg LocalConfig) (*Cluster, error) {
 			Hostname: fmt.Sprintf("agent%d", i+1), CPUs: float64(cfg.AgentCPUs), MemMiB: float64(cfg.AgentMemMiB),
 		}
 	}
-	sandboxes, err := os.MkdirTemp("", "sluice-agents-")
+	sandboxes, err := cfg.makeSandboxes()
 	if err != nil {
-		return nil, fmt.Errorf("make sandboxes: %w", err)
+		return nil, err
 	}
 	master, err := minimesos.Start(ctx, minimesos.Config{
 		Listen: cfg.MasterListen, WorkDir: sandboxes, Agents: agents, AllocationInterval: cfg.AllocationInterval, Logger: cfg.Log,
@@ -85,6 +86,43 @@ func OpenCluster(ctx context.Context, cfg LocalConfig) (*Cluster, error) {
 		return nil, errors.Join(err, os.RemoveAll(sandboxes))
 	}
 	return &Cluster{master: master, sandboxes: sandboxes}, nil
+}
+
+// sandboxPrefix begins the names of the directories that clusters keep their sandboxes in.
+const sandboxPrefix = "sluice-agents-"
+
+// makeSandboxes makes a directory in the state dir or, without one, for temporary files.
+func (c *LocalConfig) makeSandboxes() (string, error) {
+	if c.StateDir != "" {
+		if err := os.MkdirAll(c.StateDir, 0o755); err != nil {
+			return "", fmt.Errorf("make state dir: %w", err)
+		}
+	}
+	dir, err := os.MkdirTemp(c.StateDir, sandboxPrefix)
+	if err != nil {
+		return "", fmt.Errorf("make sandboxes: %w", err)
+	}
+	// Tasks may run as other users.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make sandboxes: %w", err)
+	}
+	return dir, nil
+}
+
+// removeStale removes what clusters that were killed left in the state dir, which must be locked.
+func (c *Cluster) removeStale(stateDir string) error {
+	left, err := filepath.Glob(filepath.Join(stateDir, sandboxPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if dir != c.sandboxes {
+			if err := os.RemoveAll(dir); err != nil {
+				return fmt.Errorf("remove old sandboxes: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // Master is the URL of the cluster's master.
@@ -119,7 +157,11 @@ func OpenLocal(ctx context.Context, cfg LocalConfig) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())
 	}
-	return &Local{App: system, Cluster: cluster}, nil
+	l := &Local{App: system, Cluster: cluster}
+	if err := cluster.removeStale(cfg.StateDir); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 // Close ends the system, its hosts and the cluster.
