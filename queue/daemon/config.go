@@ -1,7 +1,14 @@
 package daemon
 
 import (
-	"net/http"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -10,7 +17,7 @@ import (
 	"sluice/queue/journal"
 )
 
-// Config is a daemon's configuration. Queue, Journal and HostURL are needed; other zero fields have the defaults named.
+// Config is a daemon's configuration. Journal is needed, HostURL for AddHost; other zero fields have the defaults named.
 type Config struct {
 	Queue   queue.Config
 	Journal *journal.Journal // stays the caller's: close it after Stop
@@ -23,7 +30,7 @@ type Config struct {
 	TokenFile  string   // lines user:token for clients over TCP; "" = no clients over TCP
 
 	HostURL    string            // how hosts reach the daemon: http://…, https://… or unix:///path
-	HostBinary string            // path of the program that hosts run
+	HostBinary string            // path of the program that hosts run (this one)
 	HostLocal  bool              // hosts share the file system: they run HostBinary itself instead of fetching it
 	HostEnv    map[string]string // given to every host's command beside its token
 
@@ -32,17 +39,48 @@ type Config struct {
 	CompactEvery time.Duration // between compactions of the journal (10 min)
 }
 
-// Access says who may use a handler of the program around the daemon.
-type Access uint8
+func (c *Config) complete() error {
+	if c.Journal == nil {
+		return errors.New("no journal is configured")
+	}
+	if c.Heartbeat < 0 || c.KillGrace < 0 || c.CompactEvery < 0 {
+		return fmt.Errorf("heartbeat %v, kill grace %v, time between compactions %v: want positive durations", c.Heartbeat, c.KillGrace, c.CompactEvery)
+	}
+	if c.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		c.Logger = silent
+	}
+	c.Cluster = cmp.Or(c.Cluster, "sluice")
+	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
+	c.KillGrace = cmp.Or(c.KillGrace, 10*time.Second)
+	c.CompactEvery = cmp.Or(c.CompactEvery, 10*time.Minute)
+	c.Queue.Lease = cmp.Or(c.Queue.Lease, time.Minute)
+	if c.MasterHost == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("find host name: %w", err)
+		}
+		c.MasterHost = name
+	}
+	if c.HostBinary == "" {
+		path, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find own program: %w", err)
+		}
+		c.HostBinary = path
+	}
+	c.Admins = append([]string{userName(os.Geteuid()), "root"}, c.Admins...)
+	slices.Sort(c.Admins)
+	c.Admins = slices.Compact(c.Admins)
+	return nil
+}
 
-// Who may use a handler.
-const (
-	Admin  Access = iota // administrators
-	User                 // who has shown who he is
-	Public               // anyone who reaches a listener
-)
-
-// Handle adds a handler of the program around the daemon, as http.ServeMux.Handle does. Call it before the first Serve.
-func (d *Daemon) Handle(pattern string, access Access, h http.Handler) {
-	d.mux.Handle(pattern, d.guard(access, h))
+// userName is the name of a user, or its number where it has none.
+func userName(uid int) string {
+	number := strconv.Itoa(uid)
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return number
 }

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"sluice/queue"
+	"sluice/queue/wire"
+)
+
+// Signals that suspend and resume a job.
+const (
+	sigCont = 18
+	sigStop = 19
+)
+
+// effect does what durable events call for: it tells hosts and wakes who waits.
+func (d *Daemon) effect(events []queue.Event) {
+	for i := range events {
+		e := &events[i]
+		switch e.Kind {
+		case queue.JobStarted:
+			d.sendStart(queue.Attempt{ID: e.Job, Attempt: e.Attempt}, e.Placement)
+		case queue.JobKillAsked:
+			d.sendSignal(e, e.Signal)
+		case queue.JobStopAsked:
+			d.sendSignal(e, sigStop)
+		case queue.JobResumed:
+			d.sendSignal(e, sigCont)
+		case queue.JobFinished:
+			d.wake(e.Job.Job)
+		case queue.HostRemoved:
+			d.dismiss(e.HostName)
+		}
+	}
+}
+
+// sendStart has the host of an attempt run it. A host without a session gets it when it joins.
+func (d *Daemon) sendStart(a queue.Attempt, placement []queue.Placement) {
+	s := d.sessions[placement[0].Host]
+	job, ok := d.q.Job(a.ID)
+	if s == nil || !ok {
+		return
+	}
+	s.send(start(d.startMessage(job, a, placement)))
+}
+
+// sendSignal has the host of a placed job signal its processes. A host without a session is told what still matters when it
+// joins.
+func (d *Daemon) sendSignal(e *queue.Event, number int) {
+	job, ok := d.q.Job(e.Job)
+	if !ok || e.Attempt == 0 || len(job.Placement) == 0 {
+		return
+	}
+	if s := d.sessions[job.Placement[0].Host]; s != nil {
+		a := queue.Attempt{ID: e.Job, Attempt: e.Attempt}
+		s.send(signal(&wire.Signal{Attempt: attemptMessage(a), Signal: int32(number), ExitCode: int32(e.ExitCode), Reason: e.Reason}))
+	}
+}
+
+// dismiss tells the host of a removed name to end.
+func (d *Daemon) dismiss(name string) {
+	delete(d.fresh, name)
+	if s := d.sessions[name]; s != nil {
+		delete(d.sessions, name)
+		s.send(leave())
+	}
+}
+
+func attemptMessage(a queue.Attempt) *wire.Attempt {
+	return &wire.Attempt{Job: a.ID.Job, Index: int32(a.ID.Index), Attempt: int32(a.Attempt)}
+}
+
+func attemptOf(a *wire.Attempt) queue.Attempt {
+	return queue.Attempt{ID: queue.ID{Job: a.GetJob(), Index: int(a.GetIndex())}, Attempt: int(a.GetAttempt())}
+}

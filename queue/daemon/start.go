@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sluice/queue"
+	"sluice/queue/wire"
+)
+
+const (
+	// maxVariable is the most bytes of one environment variable that Linux hands to a process. A longer one would keep the
+	// job from starting, so the lists of hosts are left out where they are longer.
+	maxVariable = 128 << 10
+	// maxReportHosts is how many slots the job's report names.
+	maxReportHosts = 4096
+)
+
+// startMessage is what a host needs to run an attempt.
+func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.Placement) *wire.Start {
+	s := job.Spec
+	hosts := perSlot(placement)
+	expand := func(path string) string { return expandPath(path, a.ID) }
+	return &wire.Start{
+		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask),
+		Env:   d.jobEnv(s, a.ID, placement, hosts),
+		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
+		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
+		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace),
+		Report: &wire.Report{JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
+			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)]},
+	}
+}
+
+// perSlot is one word for each slot.
+func perSlot(placement []queue.Placement) []string {
+	var words []string
+	for _, p := range placement {
+		words = append(words, slices.Repeat([]string{p.Host}, p.Slots)...)
+	}
+	return words
+}
+
+// expandPath replaces %J by the job's number and %I by the index (0 outside arrays), as LSF does; %% is a percent sign.
+func expandPath(path string, id queue.ID) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	return strings.NewReplacer("%%", "%", "%J", strconv.FormatInt(id.Job, 10), "%I", strconv.Itoa(id.Index)).Replace(path)
+}
+
+// jobName is the name that LSF gives a job: that of an array with its index list, the command where it has none.
+func jobName(s *queue.Spec) string {
+	switch {
+	case s.Array != nil:
+		return s.Name + indexList(s.Array)
+	case s.Name == "":
+		return s.Command
+	}
+	return s.Name
+}
+
+func indexList(a *queue.Array) string {
+	parts := make([]string, len(a.Ranges))
+	for i, r := range a.Ranges {
+		switch {
+		case r.First == r.Last:
+			parts[i] = strconv.Itoa(r.First)
+		case r.Step > 1:
+			parts[i] = fmt.Sprintf("%d-%d:%d", r.First, r.Last, r.Step)
+		default:
+			parts[i] = fmt.Sprintf("%d-%d", r.First, r.Last)
+		}
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}
+
+// ownVariables are those that only the system sets; a job submitted from within a job must not inherit them.
+var ownVariables = []string{"LSB_JOBID", "LSB_BATCH_JID", "LSB_JOBINDEX", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP", "LSB_JOBNAME",
+	"LSB_HOSTS", "LSB_MCPU_HOSTS", "LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS", "LSB_QUEUE", "LSB_SUB_HOST", "LSB_SUB_USER",
+	"LSB_PROJECT_NAME", "LSB_INPUTFILE", "LSB_OUTPUTFILE", "LSB_ERRORFILE", "LSB_JOBFILENAME", "LSB_JOBPGIDS", "LSB_JOBPIDS",
+	"LSB_JOBEXIT_STAT", "LSB_DJOB_HOSTFILE", "LSB_DJOB_RANKFILE", "LSB_JOB_EXECUSER", "LSB_UNIXGROUP", "LS_SUBCWD",
+	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken}
+
+// jobEnv is the environment of a job: the submitter's, and what LSF tells a job.
+func (d *Daemon) jobEnv(s *queue.Spec, id queue.ID, placement []queue.Placement, hosts []string) []string {
+	env := slices.DeleteFunc(s.Env.Strings(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(ownVariables, name)
+	})
+	set := func(name, value string) {
+		if len(name)+len(value)+2 <= maxVariable {
+			env = append(env, name+"="+value)
+		}
+	}
+	slots := strconv.Itoa(len(hosts))
+	set("LSB_JOBID", strconv.FormatInt(id.Job, 10))
+	set("LSB_BATCH_JID", id.String())
+	set("LSB_JOBINDEX", strconv.Itoa(id.Index))
+	if s.Array != nil {
+		last, step := lastAndStep(s.Array, id.Index)
+		set("LSB_JOBINDEX_END", strconv.Itoa(last))
+		set("LSB_JOBINDEX_STEP", strconv.Itoa(step))
+	}
+	set("LSB_JOBNAME", jobName(s))
+	set("LSB_HOSTS", strings.Join(hosts, " "))
+	set("LSB_MCPU_HOSTS", countedHosts(placement))
+	set("LSB_DJOB_NUMPROC", slots)
+	set("LSB_MAX_NUM_PROCESSORS", slots)
+	set("LSB_QUEUE", s.Queue)
+	set("LSB_SUB_HOST", s.SubmitHost)
+	set("LSB_SUB_USER", s.User)
+	set("LSB_JOB_EXECUSER", s.User)
+	if s.Project != "" {
+		set("LSB_PROJECT_NAME", s.Project)
+	}
+	for name, path := range map[string]string{"LSB_INPUTFILE": s.Stdin, "LSB_OUTPUTFILE": s.Stdout, "LSB_ERRORFILE": s.Stderr} {
+		if path != "" {
+			set(name, expandPath(path, id))
+		}
+	}
+	set("LS_SUBCWD", s.Cwd)
+	set("LS_EXEC_T", "START")
+	set("LSFUSER", s.User)
+	return env
+}
+
+// countedHosts is "host n host n " with the blank at its end that LSF has too.
+func countedHosts(placement []queue.Placement) string {
+	var b strings.Builder
+	for _, p := range placement {
+		fmt.Fprintf(&b, "%s %d ", p.Host, p.Slots)
+	}
+	return b.String()
+}
+
+// lastAndStep are the array's highest index, and the step of the range that an index belongs to.
+func lastAndStep(a *queue.Array, index int) (last, step int) {
+	step = 1
+	for _, r := range a.Ranges {
+		last = max(last, r.Last)
+		if r.First <= index && index <= r.Last {
+			step = max(1, r.Step)
+		}
+	}
+	return last, step
+}
