@@ -186,30 +186,31 @@ func (c *Controller) sinceChange(now time.Time, elapsed time.Duration) time.Dura
 func (c *Controller) integrate(elapsed time.Duration, rec *Record) {
 	n := float64(rec.Running + rec.Pending)
 	goal := float64(c.goal)
-	held := max(rec.Supply, rec.Running)
+	want := rec.U - float64(min(rec.Draining, rec.Running))
+	supply := float64(max(rec.Supply, rec.Running-rec.Draining))
 
-	high, achieved := rec.U > goal+rounding, goal
-	if rec.Supply < c.goal {
-		high, achieved = true, math.Min(goal, float64(held))
-	}
-	low := rec.U < goal-1 || held > c.goal
+	high := want > goal+rounding || float64(rec.Supply) < goal
+	low := want < goal-1 || supply > goal
 
+	steady := (1 - c.cfg.FeedForward) * rec.Setpoint
 	grow := c.cfg.Ki * rec.Error * elapsed.Seconds()
-	if math.Abs(rec.Error)*n < 1 || (high && grow > 0) || (low && grow < 0) {
+	switch {
+	case math.Abs(rec.Error)*n < 1 || (high && grow > 0):
 		grow = 0
+	case low && grow < 0:
+		grow = math.Max(grow, math.Min(0, steady-c.integral))
 	}
 	c.integral += grow
 	if c.cfg.Ki == 0 {
 		c.integral *= 1 - share(elapsed, c.cfg.TrackingTime)
 	}
 
-	steady := (1 - c.cfg.FeedForward) * rec.Setpoint
 	tracking := share(elapsed, c.cfg.TrackingTime) / n
 	switch {
 	case high && c.integral > steady:
-		c.integral = math.Max(steady, c.integral+math.Min(0, achieved-rec.U)*tracking)
+		c.integral = math.Max(steady, c.integral+math.Min(0, math.Min(goal, supply)-want)*tracking)
 	case low && c.integral < steady:
-		c.integral = math.Min(steady, c.integral+math.Max(0, goal-rec.U)*tracking)
+		c.integral = math.Min(steady, c.integral+math.Max(0, goal-want)*tracking)
 	}
 }
 

@@ -29,13 +29,14 @@ func (c *Controller) limit(elapsed time.Duration, rec *Record) (int, Saturation)
 // bound applies the limits that hold at any time: demand, need, min and max.
 // The floor is what neither MaxStep nor anything else may delay.
 func (c *Controller) bound(rec *Record) (goal, floor int, sat Saturation) {
-	demand := rec.Running + rec.Pending
+	draining := min(rec.Draining, rec.Running)
+	demand := rec.Running + rec.Pending - draining
 	need := 0
 	if rec.Pending > 0 {
 		need = max(1, rec.FirstNeed)
 	}
 	floor = c.cfg.clamp(need)
-	switch u := math.Ceil(rec.U - rounding); {
+	switch u := math.Ceil(rec.U - rounding - float64(draining)); {
 	case u > float64(max(demand, need)):
 		goal, sat = max(demand, need), SaturationDemand
 	case u < float64(need):

@@ -20,6 +20,10 @@ type Load struct {
 	// ran already, so that a long join delay causes no overshoot. Leave it 0
 	// where it is not known.
 	InFlight int `json:"inFlight"`
+	// Draining is the part of Running on closed hosts. These slots are used but
+	// not part of Supply, so the goal is less by them. Leave it 0 where it is not
+	// known.
+	Draining int `json:"draining"`
 }
 
 // validate refuses what cannot be a load; the message names the field.
@@ -29,7 +33,7 @@ func (l *Load) validate() error {
 		val  int
 	}{
 		{"running", l.Running}, {"pending", l.Pending}, {"first need", l.FirstNeed},
-		{"supply", l.Supply}, {"in flight", l.InFlight},
+		{"supply", l.Supply}, {"in flight", l.InFlight}, {"draining", l.Draining},
 	} {
 		if f.val < 0 || f.val > maxSlots {
 			return fmt.Errorf("%w: %s %d: must be from 0 to %d slots", ErrLoad, f.name, f.val, maxSlots)
@@ -114,11 +118,12 @@ type Record struct {
 	I  float64 `json:"i"`
 	D  float64 `json:"d"`
 	FF float64 `json:"ff"`
-	// U is the output before rounding and limits.
+	// U is the output: the slots that should be in use, before rounding and limits.
 	U float64 `json:"u"`
 	// Saturation is what kept the goal from U.
 	Saturation Saturation `json:"saturation"`
-	// Goal is the number of slots to hold.
+	// Goal is the number of slots to hold open or in flight: U less Draining,
+	// rounded up and limited.
 	Goal int `json:"goal"`
 }
 
