@@ -35,11 +35,6 @@ type agentRecord struct {
 	timeout    *time.Timer // until a disconnected agent is unreachable
 }
 
-type unreachableAgent struct {
-	since mesos.TimeInfo
-	cfg   AgentConfig
-}
-
 type taskKey struct{ framework, task string }
 
 // agentTask is what an agent tells of one of its tasks when it registers again.
@@ -201,10 +196,28 @@ func (m *master) agentUnreachable(a *agentRecord) {
 	})
 	delete(m.agents, a.id)
 	m.alloc.removeAgent(a.id)
-	m.unreachable[a.id] = unreachableAgent{since, a.cfg}
+	m.unreachable[a.id] = since
+	m.tellFailure(a.id)
+}
+
+// expect tells a new master of an agent that its predecessor had, as the registry does.
+func (m *master) expect(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.recovered[id] = true
+	m.after(m.cfg.AgentTimeout, func() {
+		if m.recovered[id] {
+			delete(m.recovered, id)
+			m.unreachable[id] = mesos.TimeInfo{Nanoseconds: time.Now().UnixNano()}
+			m.tellFailure(id)
+		}
+	})
+}
+
+func (m *master) tellFailure(agent string) {
 	for _, f := range m.frameworks {
 		m.send(f, &scheduler.Event{
-			Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: a.id}},
+			Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: agent}},
 		})
 	}
 }

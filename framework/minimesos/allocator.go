@@ -181,14 +181,15 @@ func (a *allocator) recover(now time.Time, back allocation, refusal time.Duratio
 func (a *allocator) allocate(now time.Time) []allocation {
 	var out []allocation
 	a.expireFilters(now)
+	capacity := a.capacity()
 	for _, id := range a.order {
 		agent := a.agents[id]
-		if !agent.active {
+		if !agent.active || !allocatable(agent.free) {
 			continue
 		}
 		tried := map[candidate]bool{}
 		for {
-			c, ok := a.next(tried)
+			c, ok := a.next(tried, capacity)
 			if !ok {
 				break
 			}
@@ -218,8 +219,12 @@ func (a *allocator) expireFilters(now time.Time) {
 	}
 }
 
+func allocatable(res bundle) bool {
+	return res.scalar("cpus") >= minAllocatableCPUMilli || res.scalar("mem") >= minAllocatableMemMilli
+}
+
 func (a *allocator) wants(c candidate, id string, agent *allocAgent, res bundle) bool {
-	if res.scalar("cpus") < minAllocatableCPUMilli && res.scalar("mem") < minAllocatableMemMilli {
+	if !allocatable(res) {
 		return false
 	}
 	f := a.frameworks[c.framework]
@@ -235,8 +240,7 @@ type candidate struct{ role, framework string }
 
 // next returns the candidate that is next in the order of fairness and has not been tried yet: by the share of the
 // role, then by that of the framework within it; ties go to who was given less often, then to the first name.
-func (a *allocator) next(tried map[candidate]bool) (candidate, bool) {
-	capacity := a.capacity()
+func (a *allocator) next(tried map[candidate]bool, capacity map[string]int64) (candidate, bool) {
 	roleHeld, roleCount := map[string]bundle{}, map[string]int{}
 	var candidates []candidate
 	for id, f := range a.frameworks {

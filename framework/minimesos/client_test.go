@@ -255,3 +255,7 @@ func getJSON(t testing.TB, url string) map[string]any {
 	}
 	return out
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func hex(n int) string { return strconv.FormatInt(int64(n), 16) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 // Cluster is a running master with its agents. Safe for concurrent use.
 type Cluster struct {
 	conf    Config
+	port    *port
 	address string
 	workDir string
 	ownDir  bool // the work directory is ours to remove
@@ -56,21 +56,24 @@ func Start(ctx context.Context, conf Config) (*Cluster, error) {
 			return nil, err
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.unwatch = context.AfterFunc(ctx, c.Stop)
 	return c, nil
 }
 
 func (c *Cluster) start() error {
-	listener, err := net.Listen("tcp", c.conf.Listen)
+	port, err := listen(c.conf.Listen)
 	if err != nil {
 		return fmt.Errorf("start master: %w", err)
 	}
 	if c.guard, err = startGuardian(); err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, port.close())
 	}
+	c.port = port
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.address = listener.Addr().String()
-	c.serve(listener, newMaster(&c.conf, uuid.NewString(), c.address))
+	c.address = port.address()
+	c.serve(newMaster(&c.conf, uuid.NewString(), c.address))
 	return nil
 }
 
@@ -105,11 +108,11 @@ func (c *Cluster) removeWorkDir() error {
 	return os.RemoveAll(c.workDir)
 }
 
-// serve makes m the master behind the listener.
-func (c *Cluster) serve(listener net.Listener, m *master) {
+// serve makes m the master behind the port.
+func (c *Cluster) serve(m *master) {
 	c.master = m
 	c.server = &http.Server{Handler: m, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 1 << 20}
-	server, log := c.server, c.conf.Logger
+	server, listener, log := c.server, c.port.open(), c.conf.Logger
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.WithError(err).Error("master stopped serving")
@@ -203,7 +206,8 @@ func (c *Cluster) find(id string) (*agent, error) {
 
 // RestartMaster kills the master and starts another one at the same address, as with a replicated registry: event
 // streams are cut, frameworks have to subscribe again, the new master knows of agents and tasks only when the agents
-// register again, after ReregisterDelay. Tasks are not touched.
+// register again, after ReregisterDelay. Tasks are not touched. Agents that do not come back within AgentTimeout count as
+// unreachable.
 func (c *Cluster) RestartMaster() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,15 +221,13 @@ func (c *Cluster) RestartMaster() error {
 	if err := c.server.Close(); err != nil {
 		return fmt.Errorf("restart master: %w", err)
 	}
-	listener, err := net.Listen("tcp", c.address)
-	if err != nil {
-		return fmt.Errorf("restart master: %w", err)
-	}
 	m := newMaster(&c.conf, uuid.NewString(), c.address)
 	for _, a := range c.agents {
-		a.call(func() { m.recovered[a.id] = true })
+		var id string
+		a.call(func() { id = a.id })
+		m.expect(id)
 	}
-	c.serve(listener, m)
+	c.serve(m)
 	for _, a := range c.agents {
 		c.rejoin.Go(func() {
 			if wait(c.ctx, c.conf.ReregisterDelay) == nil {
@@ -254,7 +256,7 @@ func (c *Cluster) Stop() {
 	for _, a := range c.agents {
 		a.stop()
 	}
-	for _, err := range []error{c.server.Close(), c.guard.stop(), c.removeWorkDir()} {
+	for _, err := range []error{c.server.Close(), c.port.close(), c.guard.stop(), c.removeWorkDir()} {
 		if err != nil {
 			c.conf.Logger.WithError(err).Error("not stopped cleanly")
 		}

@@ -34,8 +34,8 @@ type master struct {
 	frameworks     map[string]*framework
 	completed      []*framework // removed ones, oldest first
 	agents         map[string]*agentRecord
-	unreachable    map[string]unreachableAgent
-	recovered      map[string]bool // agents known from before a restart that have not come back yet
+	unreachable    map[string]mesos.TimeInfo // agents, since when
+	recovered      map[string]bool           // agents known from before a restart that have not come back yet
 	offers         map[string]*offer
 	nextFramework  int
 	nextAgent      int
@@ -49,7 +49,7 @@ func newMaster(cfg *Config, id, address string) *master {
 		alloc:       newAllocator(cfg.AllocationInterval),
 		frameworks:  map[string]*framework{},
 		agents:      map[string]*agentRecord{},
-		unreachable: map[string]unreachableAgent{},
+		unreachable: map[string]mesos.TimeInfo{},
 		recovered:   map[string]bool{},
 		offers:      map[string]*offer{},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,7 +89,7 @@ func taskEnvironment(c *container) map[string]string {
 	if c.framework.GetCheckpoint() {
 		checkpoint = "1"
 	}
-	host, _, _ := strings.Cut(c.agent.endpoint, ":")
+	host := netip.MustParseAddrPort(c.agent.endpoint).Addr().String() // a listener's own address
 	env := map[string]string{
 		"LIBPROCESS_IP":                        host,
 		"LIBPROCESS_PORT":                      "0",

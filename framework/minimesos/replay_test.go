@@ -157,13 +157,13 @@ func replay(t *testing.T, steps []step, allow string) {
 		t: t, steps: steps, streams: map[string]*liveStream{}, pending: map[int]chan *liveResponse{},
 		known: map[string]string{}, live: time.Now(),
 	}
-	listener := newPipeListener()
-	r.start(listener)
+	listener := (&port{real: nowhere{}}).open()
+	r.start()
 	server := &http.Server{Handler: r.m}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(listener) }()
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return listener.dial()
+		return dial(listener)
 	}, DisableCompression: true}
 	r.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -190,7 +190,7 @@ func replay(t *testing.T, steps []step, allow string) {
 }
 
 // start makes the master with the recorded id and address, so that all ids made from them are equal.
-func (r *replayer) start(listener net.Listener) {
+func (r *replayer) start() {
 	id, address := "11111111-2222-3333-4444-555555555555", "127.0.0.1:5050"
 	info := regexp.MustCompile(`"master_info":\{"id":"([0-9a-f-]+)".*?"pid":"master@([0-9.:]+)"`)
 	for i := range r.steps {
@@ -211,7 +211,6 @@ func (r *replayer) start(listener net.Listener) {
 	}
 	r.conf.setDefaults()
 	r.m = newMaster(&r.conf, id, address)
-	_ = listener
 }
 
 // parseDuration reads "5secs" and "200ms".
@@ -262,9 +261,11 @@ const registration = 930 * time.Millisecond
 func (r *replayer) addAgent(s *step) {
 	if i := slices.Index(r.names, s.Name); i >= 0 {
 		d := registration
-		if len(r.agents[i].tasks) > 0 { // it waits for the executors
-			d += 2 * time.Second
-		}
+		r.agents[i].call(func() {
+			if len(r.agents[i].tasks) > 0 { // it waits for the executors
+				d += 2 * time.Second
+			}
+		})
 		time.AfterFunc(d, func() {
 			r.agents[i].comeBack()
 			r.agents[i].connect(r.m)

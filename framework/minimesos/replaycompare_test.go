@@ -180,42 +180,19 @@ func (r *replayer) learn(path string, want, got any) string {
 	return ""
 }
 
-// pipeListener accepts connections that live in memory, as virtual time wants it.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial() (net.Conn, error) {
+// dial connects to a listener in memory, as virtual time wants it.
+func dial(l *portListener) (net.Conn, error) {
 	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
+	if !l.give(server) {
 		return nil, net.ErrClosed
 	}
+	return client, nil
 }
 
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
+// nowhere is the address of a listener in memory.
+type nowhere struct{ net.Listener }
 
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+func (nowhere) Addr() net.Addr { return &net.TCPAddr{} }
 
 // fakeRunner runs the few commands of the recordings in virtual time.
 type fakeRunner struct{}

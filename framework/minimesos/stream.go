@@ -31,6 +31,7 @@ type subscription struct {
 
 	mu     sync.Mutex
 	queue  [][]byte
+	abort  func()        // breaks off a write that does not return; nil before serve
 	ended  bool          // nothing is queued any more; the stream ends with a last chunk
 	cut    bool          // the connection is broken off without one
 	signal chan struct{} // capacity 1: the queue or the state has changed
@@ -68,6 +69,9 @@ func (s *subscription) push(e *scheduler.Event) {
 	}
 	if len(s.queue) >= maxQueuedEvents {
 		s.cut = true
+		if s.abort != nil {
+			s.abort()
+		}
 	} else {
 		s.queue = append(s.queue, record)
 	}
@@ -103,6 +107,9 @@ func (s *subscription) serve(ctx context.Context, w http.ResponseWriter) bool {
 	h.Set("Content-Type", s.media)
 	w.WriteHeader(http.StatusOK)
 	flusher := http.NewResponseController(w)
+	s.mu.Lock()
+	s.abort = func() { _ = flusher.SetWriteDeadline(time.Unix(1, 0)) } // a connection without deadlines is not ours
+	s.mu.Unlock()
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
 	for {

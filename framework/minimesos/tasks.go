@@ -170,7 +170,7 @@ func (m *master) reconcile(f *framework, r *scheduler.Call_Reconcile) {
 // still know that have not come back.
 func (m *master) answer(f *framework, id, agent string) {
 	s := masterStatus{task: id, agent: agent, reason: mesos.REASON_RECONCILIATION}
-	gone, wasUnreachable := m.unreachable[agent]
+	since, wasUnreachable := m.unreachable[agent]
 	switch t := f.tasks[id]; {
 	case t != nil:
 		s.agent, s.state, s.message = t.agent, t.visible(), "Reconciliation: Latest task state"
@@ -181,7 +181,7 @@ func (m *master) answer(f *framework, id, agent string) {
 		s.state, s.message = mesos.TASK_GONE, "Reconciliation: Task is unknown to the agent"
 	case wasUnreachable:
 		s.state, s.message = mesos.TASK_UNREACHABLE, "Reconciliation: Task is unreachable"
-		s.unreachable = &gone.since
+		s.unreachable = &since
 	case m.recovered[agent] || agent == "" && len(m.recovered) > 0:
 		return
 	default:
