@@ -61,3 +61,10 @@ func processesWith(t testing.TB, text string) int {
 	}
 	return n
 }
+
+func makeFIFO(t testing.TB, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

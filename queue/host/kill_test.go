@@ -1,0 +1,201 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/queue/wire"
+)
+
+var nextTag atomic.Int64
+
+// tag is a number of seconds that names a test's processes: sleep TAG.
+func tag() string { return fmt.Sprintf("%d.%d", 100000+nextTag.Add(1), os.Getpid()) }
+
+// escapes are ways in which a job's processes try to stay. Each says "ready" in the file $READY when all are there; %s is the
+// command that must be gone in the end.
+var escapes = map[string]string{
+	"child":                      `%s & echo >$READY; wait`,
+	"forked twice":               `( %s & ) ; echo >$READY; sleep 1000`,
+	"new session":                `setsid %s & echo >$READY; wait`,
+	"daemon":                     `( setsid setsid -f %s & ); while ! pgrep -f "%s" >/dev/null; do :; done; echo >$READY; sleep 1000`,
+	"daemon without environment": `( setsid env -i /bin/sh -c '(trap "" TERM HUP; setsid %s & echo >'$READY') &' & ) ; sleep 1000`,
+	"ignores TERM":               `trap "" TERM HUP INT; %s & echo >$READY; wait; %s`,
+	"stopped":                    `%s & kill -STOP $!; echo >$READY; kill -STOP $$`,
+	"fills output":               `%s & echo >$READY; yes`,
+	"forks":                      `f() { while :; do (%s) & sleep 0.01; done; }; f & f & %s & echo >$READY; wait`,
+}
+
+func escape(t *testing.T, way, ready, sleep string) *wire.Start {
+	t.Helper()
+	command := strings.ReplaceAll(way, "%s", "sleep "+sleep)
+	return newStart(command, func(s *wire.Start) {
+		s.Env = append(s.Env, "READY="+ready)
+		s.KillGraceNs = 1 // so that nothing ends of itself first
+	})
+}
+
+// Two jobs at a time, so that the host must tell whose a process is.
+func TestKillLeavesNoProcess(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	bystander := tag()
+	other := d.begin(newStart("setsid sleep " + bystander + " & sleep " + bystander))
+	for name, way := range escapes {
+		t.Run(name, func(t *testing.T) {
+			sleep, ready := tag(), filepath.Join(t.TempDir(), "ready")
+			key := d.begin(escape(t, way, ready, sleep))
+			awaitFile(t, ready)
+			d.signal(key, 0, 130, "killed by its owner")
+			ended := d.end(key)
+			if ended.ExitCode != 130 || ended.Reason != "killed by its owner" {
+				t.Errorf("%v", ended)
+			}
+			if n := processesWith(t, "sleep "+sleep); n != 0 {
+				t.Errorf("%d processes are left after Ended", n)
+			}
+			if processesWith(t, "sleep "+bystander) < 2 {
+				t.Error("another job's processes were ended too")
+			}
+		})
+	}
+	d.signal(other, 9, 0, "")
+	if ended := d.end(other); ended.ExitCode != 137 {
+		t.Errorf("%v", ended)
+	}
+}
+
+// What a job leaves behind when its main process ends is ended too, before the daemon hears of the end.
+func TestEndLeavesNoProcess(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	for name, way := range map[string]string{
+		"background":   `sleep %s & exit 3`,
+		"daemon":       `setsid -f setsid -f sleep %s; exit 3`,
+		"ignores TERM": `trap "" TERM; sleep %s & setsid sleep %s & exit 3`,
+		"bare":         `( env -i setsid sleep %s & ); exit 3`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sleep := tag()
+			ended := d.run(newStart(strings.ReplaceAll(way, "%s", sleep), func(s *wire.Start) { s.KillGraceNs = 1 }))
+			if ended.ExitCode != 3 {
+				t.Errorf("%v", ended)
+			}
+			if n := processesWith(t, "sleep "+sleep); n != 0 {
+				t.Errorf("%d processes are left after Ended", n)
+			}
+		})
+	}
+}
+
+func TestGraceBetweenTermAndKill(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	dir := t.TempDir()
+	key := d.begin(newStart(`trap "echo saved > saved; exit 9" TERM; echo > ready; while :; do sleep 0.01; done`, func(s *wire.Start) { s.Cwd = dir }))
+	awaitFile(t, filepath.Join(dir, "ready"))
+	d.signal(key, 0, 140, "run limit")
+	if ended := d.end(key); ended.ExitCode != 140 || ended.Reason != "run limit" {
+		t.Errorf("%v", ended)
+	}
+	if readFile(t, filepath.Join(dir, "saved")) != "saved\n" {
+		t.Error("the job had no time to act on TERM")
+	}
+}
+
+func TestSignals(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	dir := t.TempDir()
+	key := d.begin(newStart(`trap "echo > usr1; exit 7" USR1; echo > ready; while :; do sleep 0.01; done`, func(s *wire.Start) { s.Cwd = dir }))
+	awaitFile(t, filepath.Join(dir, "ready"))
+	pid := int(d.started[key].Pid)
+	d.signal(key, int32(unix.SIGSTOP), 0, "")
+	eventually(t, "the job is stopped", func() bool { return stateOf(t, pid) == 'T' })
+	d.signal(key, int32(unix.SIGCONT), 0, "")
+	eventually(t, "the job is continued", func() bool { return stateOf(t, pid) != 'T' })
+	d.signal(key, 9999, 0, "")
+	d.signal(key, int32(unix.SIGUSR1), 0, "")
+	if ended := d.end(key); ended.ExitCode != 7 || ended.Reason != "" {
+		t.Errorf("%v", ended)
+	}
+	awaitFile(t, filepath.Join(dir, "usr1"))
+}
+
+// A job that is to be ended before it runs does not run.
+func TestKillBeforeStart(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	for range 50 {
+		s := newStart("sleep 1000")
+		key := d.begin(s)
+		d.signal(key, 0, 130, "killed by its owner")
+		if ended := d.end(key); ended.ExitCode != 130 || ended.Reason != "killed by its owner" {
+			t.Fatalf("%v", ended)
+		}
+	}
+}
+
+func TestHostKilledLeavesNoProcess(t *testing.T) {
+	for name, way := range escapes {
+		t.Run(name, func(t *testing.T) {
+			d := newDaemon(t)
+			cmd := hostProcess(t, d)
+			sleep, ready := tag(), filepath.Join(t.TempDir(), "ready")
+			key := d.begin(escape(t, way, ready, sleep))
+			awaitFile(t, ready)
+			d.await("start", func() bool { return d.started[key] != nil })
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "no process of the job is left", func() bool { return processesWith(t, "sleep "+sleep) == 0 })
+		})
+	}
+}
+
+func TestKeeperKilledLeavesNoProcess(t *testing.T) {
+	for name, way := range escapes {
+		t.Run(name, func(t *testing.T) {
+			d := newDaemon(t)
+			cmd := hostProcess(t, d)
+			sleep, ready := tag(), filepath.Join(t.TempDir(), "ready")
+			key := d.begin(escape(t, way, ready, sleep))
+			awaitFile(t, ready)
+			table, err := readProcesses()
+			if err != nil || len(table.children[cmd.Process.Pid]) != 1 {
+				t.Fatalf("children of the host: %v (%v)", table.children[cmd.Process.Pid], err)
+			}
+			if err := syscall.Kill(table.children[cmd.Process.Pid][0], syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if ended := d.end(key); ended.ExitCode != 137 || ended.Reason != "the keeper of the host's jobs died" {
+				t.Errorf("%v", ended)
+			}
+			if n := processesWith(t, "sleep "+sleep); n != 0 {
+				t.Errorf("%d processes are left after Ended", n)
+			}
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 4 {
+				t.Errorf("exit code %d, want 4", code)
+			}
+		})
+	}
+}
+
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	eventually(t, "the file "+path, func() bool { _, err := os.Stat(path); return err == nil })
+}
+
+func stateOf(t *testing.T, pid int) byte {
+	t.Helper()
+	stat := readFile(t, fmt.Sprintf("/proc/%d/stat", pid))
+	return stat[strings.LastIndexByte(stat, ')')+2]
+}
