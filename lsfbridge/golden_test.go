@@ -43,7 +43,9 @@ func (r recording) has(options ...string) bool {
 
 var recordedAt = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 
-func recordings(t *testing.T, command string) []recording {
+func recordings(t *testing.T, command string) []recording { return recordingsOf(t, command) }
+
+func recordingsOf(t testing.TB, command string) []recording {
 	t.Helper()
 	file, err := os.Open("testdata/openlava-2.2.jsonl")
 	if err != nil {

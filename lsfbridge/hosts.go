@@ -86,7 +86,7 @@ func HostLineOf(h *queue.Host) HostLine {
 }
 
 func (l *HostLine) appendNumbers(b []byte) []byte {
-	return fmt.Appendf(b, "%5s%7d%7d%7d%7d%7d%7d", l.User, l.Max, l.Jobs, l.Run, l.SSusp, l.USusp, l.Reserved)
+	return fmt.Appendf(b, "%5s %6d %6d %6d %6d %6d %6d", l.User, l.Max, l.Jobs, l.Run, l.SSusp, l.USusp, l.Reserved)
 }
 
 // PrintHosts is what bhosts and bhosts -w print.

@@ -113,7 +113,7 @@ func (l *QueueLine) appendTo(b []byte, wide bool) []byte {
 		}
 		b = fmt.Appendf(b, "%-15.15s %3d  %-14s", l.Name, l.Priority, status)
 	}
-	return fmt.Appendf(b, "%5s%5s%5s%5s%6d%6d%6d%6d\n", l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, l.Susp)
+	return fmt.Appendf(b, " %4s %4s %4s %4s %5d %5d %5d %5d\n", l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, l.Susp)
 }
 
 // PrintQueues is what bqueues and bqueues -w print.
@@ -187,7 +187,7 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 		b = append(b, "  This is the default queue."...)
 	}
 	b = append(b, "\n\nPARAMETERS/STATISTICS\n"+queueLongHeader...)
-	b = fmt.Appendf(b, "%3d  %3d  %-14s%5s%5s%5s%5s%6d%6d%6d%6d%6d%5d\n", q.Priority, q.Nice, l.Status,
+	b = fmt.Appendf(b, "%3d  %3d  %-14s %4s %4s %4s %4s %5d %5d %5d %5d %5d %4d\n", q.Priority, q.Nice, l.Status,
 		l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, q.SSusp, q.USusp, 0)
 	b = append(b, "Interval for a host to accept two jobs is 0 seconds\n"...)
 	b = appendQueueLimits(b, q)
