@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ import (
 // Config is a daemon's configuration. Journal is needed, HostURL for AddHost; other zero fields have the defaults named.
 type Config struct {
 	Queue   queue.Config
-	Journal *journal.Journal // stays the caller's: close it after Stop
+	Journal Journal // stays the caller's: close it after Stop
 	Logger  logrus.FieldLogger
 
 	Cluster    string   // name that lsid shows ("sluice")
@@ -38,6 +39,16 @@ type Config struct {
 	KillGrace    time.Duration // between TERM and KILL of a job that is to end (10 s)
 	CompactEvery time.Duration // between compactions of the journal (10 min)
 }
+
+// Journal is where the daemon keeps its events. A failed Append or Put leaves nothing behind.
+type Journal interface {
+	Append(ctx context.Context, events []queue.Event) error
+	Replay(ctx context.Context, apply func(queue.Event) error) error
+	Put(ctx context.Context, bucket string, changes map[string][]byte) error
+	Compact(ctx context.Context) (deleted int, err error)
+}
+
+var _ Journal = (*journal.Journal)(nil)
 
 func (c *Config) complete() error {
 	if c.Journal == nil {

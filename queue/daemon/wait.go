@@ -43,8 +43,11 @@ func (d *Daemon) waitForJob(w http.ResponseWriter, r *http.Request) {
 func (d *Daemon) wait(ctx context.Context, id queue.ID) (wire.Waited, error) {
 	wt := &waiter{id: id, ended: make(chan struct{})}
 	job, ended, err := d.lookUp(ctx, id, wt)
-	if err != nil || ended {
-		return wire.Waited{Ended: ended, Job: job}, errors.Join(err, d.post(context.WithoutCancel(ctx), d.unregister(wt)))
+	if err == nil && ended {
+		return wire.Waited{Ended: true, Job: job}, nil
+	}
+	if err != nil { // it may still be registered
+		return wire.Waited{}, errors.Join(err, d.post(context.WithoutCancel(ctx), d.unregister(wt)))
 	}
 	timer := time.NewTimer(waitPatience)
 	defer timer.Stop()

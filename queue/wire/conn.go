@@ -46,12 +46,18 @@ func NewConn(c net.Conn) *Conn { return newConn(c, bufio.NewReader(c)) }
 
 func newConn(c net.Conn, buffered *bufio.Reader) *Conn { return &Conn{net: c, in: buffered} }
 
-// Send writes the messages in one piece.
+// sendPiece is how many bytes of several messages are gathered before they are written.
+const sendPiece = 256 << 10
+
+// Send writes the messages, small ones together.
 func (c *Conn) Send(messages ...Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
 	c.out = c.out[:0]
-	for _, m := range messages {
+	for i, m := range messages {
 		size := m.Size()
 		if size > MaxMessage {
 			return fmt.Errorf("send message: %d bytes are more than %d", size, MaxMessage)
@@ -62,14 +68,15 @@ func (c *Conn) Send(messages ...Message) error {
 		if _, err := m.MarshalToSizedBuffer(c.out[start:]); err != nil {
 			return fmt.Errorf("encode message: %w", err)
 		}
+		if len(c.out) < sendPiece && i < len(messages)-1 {
+			continue
+		}
+		if _, err := c.net.Write(c.out); err != nil {
+			return fmt.Errorf("send message: %w", err)
+		}
+		c.out = c.out[:0]
 	}
-	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return fmt.Errorf("send message: %w", err)
-	}
-	if _, err := c.net.Write(c.out); err != nil {
-		return fmt.Errorf("send message: %w", err)
-	}
-	if cap(c.out) > MaxMessage {
+	if cap(c.out) > sendPiece {
 		c.out = nil
 	}
 	return nil
