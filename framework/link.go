@@ -1,0 +1,289 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	missedHeartbeats  = 5
+	defaultHeartbeat  = 15 * time.Second
+	firstRetry        = 250 * time.Millisecond
+	lastRetry         = 15 * time.Second
+	steadySession     = 10 * time.Second // a session that lasted so long was no failure
+	orphanedTimeout   = 30 * time.Second
+	bucketFramework   = "framework"
+	keyFrameworkID    = "id"
+	keySubscribingFor = "subscribing"
+)
+
+// session is one subscription. What is sent under it is dropped when it is over.
+type session struct {
+	at         endpoint
+	streamID   string
+	id         string // framework id
+	suppressed bool   // was made with all roles suppressed
+	over       atomic.Bool
+	done       <-chan struct{} // closed when it is over
+	end        context.CancelFunc
+}
+
+// What the link reports to the owner.
+type (
+	connected    struct{ *session }
+	disconnected struct{ *session }
+	removed      struct{} // the framework id is dead, and all tasks with it
+	event        struct {
+		*session
+		*scheduler.Event
+	}
+)
+
+var (
+	errSilent = errors.New("the master was silent for 5 heartbeats")
+	errNewID  = errors.New("subscribing again under the new framework id")
+)
+
+// link keeps the framework subscribed until ctx ends, or for good is not.
+type link struct {
+	cfg        *Config
+	store      Store
+	transport  *transport
+	mail       *mailbox
+	suppressed *atomic.Bool // whether the fleet wants no offers
+	leaving    *atomic.Bool // the framework is being torn down: the end of the stream is no failure
+	current    atomic.Pointer[session]
+	master     atomic.Pointer[string]
+	reconnects atomic.Int64
+	log        logrus.FieldLogger
+	said       string // the last trouble that was logged
+}
+
+// run returns nil when ctx ends, ErrFailedOver or ErrRemoved.
+func (l *link) run(ctx context.Context, id string) error {
+	failed, failures := "", 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		url, err := l.session(ctx, &id, failed)
+		failed = url
+		switch {
+		case ctx.Err() != nil || l.leaving.Load():
+			return nil
+		case errors.Is(err, errNewID):
+			failed, failures = "", 0
+			continue
+		case errors.Is(err, ErrRemoved) && l.cfg.NewFrameworkID:
+			if err := l.forgetID(ctx, &id); err != nil {
+				l.complain(err)
+			}
+		case errors.Is(err, ErrFailedOver), errors.Is(err, ErrRemoved):
+			return err
+		}
+		if time.Since(began) > steadySession {
+			failed, failures = "", 0
+		}
+		l.complain(fmt.Errorf("not connected to the master at %s: %w; retrying", url, err))
+		l.reconnects.Add(1)
+		pause(ctx, retryAfter(failures))
+		failures++
+	}
+	return nil
+}
+
+// complain logs trouble once, until it changes or is over.
+func (l *link) complain(err error) {
+	if text := err.Error(); text != l.said {
+		l.said = text
+		l.log.Warn(text)
+	}
+}
+
+// retryAfter doubles, with half of it at random, up to lastRetry.
+func retryAfter(failures int) time.Duration {
+	d := firstRetry << min(failures, 10)
+	d = min(d, lastRetry)
+	return d/2 + rand.N(d/2)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// forgetID makes way for a new framework after the master has removed the old one.
+func (l *link) forgetID(ctx context.Context, id *string) error {
+	l.log.Errorf("the master has removed framework %s with all its tasks: taking a new framework id, as allowed", *id)
+	if err := l.store.Put(ctx, bucketFramework, map[string][]byte{keyFrameworkID: nil}); err != nil {
+		return fmt.Errorf("forget framework id: %w", err)
+	}
+	*id = ""
+	l.mail.put(removed{})
+	return nil
+}
+
+// session subscribes and reads events until the stream ends. It gives the master that it spoke to.
+func (l *link) session(ctx context.Context, id *string, failed string) (string, error) {
+	url, err := l.cfg.Detector.Leader(ctx, failed)
+	if err != nil {
+		return failed, fmt.Errorf("find the leading master: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	secret, err := l.cfg.secret()
+	if err != nil {
+		return url, err
+	}
+	if *id == "" {
+		// A store that cannot be written is found out before the master has a framework that nobody remembers.
+		if err := l.store.Put(ctx, bucketFramework, map[string][]byte{keySubscribingFor: []byte(time.Now().Format(time.RFC3339))}); err != nil {
+			return url, fmt.Errorf("prepare to store the framework id: %w", err)
+		}
+	}
+	suppressed := l.suppressed.Load()
+	watchdog := time.AfterFunc(answerTimeout+dialTimeout, func() { cancel(errSilent) })
+	defer watchdog.Stop()
+	at, stream, err := l.transport.subscribe(ctx, endpoint{url, l.cfg.Principal, secret}, l.subscribeCall(*id, suppressed))
+	if err != nil {
+		return url, because(ctx, err)
+	}
+	defer stream.Close()
+	s := &session{at: at, streamID: stream.Header.Get(streamIDHeader), suppressed: suppressed, done: ctx.Done(), end: func() { cancel(errStale) }}
+	err = l.read(ctx, s, stream, watchdog, id)
+	if s.id != "" && l.current.CompareAndSwap(s, nil) {
+		s.over.Store(true)
+		l.mail.put(disconnected{s})
+	}
+	return url, because(ctx, err)
+}
+
+var errStale = errors.New("it does not know our subscription any more")
+
+// because gives the reason why ctx was cancelled in place of the error that this caused.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		return cause
+	}
+	return err
+}
+
+func (l *link) subscribeCall(id string, suppressed bool) *scheduler.Call {
+	call := calls.Subscribe(frameworkInfo(l.cfg, id))
+	if id == "" {
+		// Killed before the id is stored, nobody would ever end this framework: let the master do it soon. The id once
+		// stored, the real timeout is set by subscribing again.
+		soon := orphanedTimeout.Seconds()
+		call.Subscribe.FrameworkInfo.FailoverTimeout = &soon
+	}
+	if suppressed || id == "" {
+		call.Subscribe.SuppressedRoles = call.Subscribe.FrameworkInfo.Roles
+	}
+	return call
+}
+
+// read hands events over as they come. The watchdog ends ctx when they stay away.
+func (l *link) read(ctx context.Context, s *session, stream mesos.Response, watchdog *time.Timer, id *string) error {
+	if changed := l.cfg.Detector.Changed(s.at.url); changed != nil {
+		go func() {
+			select {
+			case <-changed:
+				s.end()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	limit := answerTimeout
+	for {
+		watchdog.Reset(limit)
+		var e scheduler.Event
+		if err := stream.Decode(&e); err != nil {
+			if errors.Is(err, io.EOF) {
+				return errors.New("it ended the event stream")
+			}
+			return err
+		}
+		switch e.Type {
+		case scheduler.Event_SUBSCRIBED:
+			if err := l.subscribed(ctx, s, e.Subscribed, id); err != nil {
+				return err
+			}
+			limit = heartbeat(e.Subscribed) * missedHeartbeats
+		case scheduler.Event_ERROR:
+			return errorOf(e.Error)
+		case scheduler.Event_HEARTBEAT:
+		default:
+			if s.id == "" {
+				return fmt.Errorf("it sent %v before SUBSCRIBED", e.Type)
+			}
+			watchdog.Stop() // it is we who are slow now
+			if err := l.mail.wait(ctx); err != nil {
+				return err
+			}
+			l.mail.put(event{s, &e})
+		}
+	}
+}
+
+func heartbeat(s *scheduler.Event_Subscribed) time.Duration {
+	interval := time.Duration(s.GetHeartbeatIntervalSeconds() * float64(time.Second))
+	if interval <= 0 || interval > time.Hour {
+		return defaultHeartbeat
+	}
+	return interval
+}
+
+func errorOf(e *scheduler.Event_Error) error {
+	switch text := e.GetMessage(); text {
+	case "Framework failed over":
+		return ErrFailedOver
+	case "Framework has been removed":
+		return ErrRemoved
+	default:
+		return fmt.Errorf("it says %q", text)
+	}
+}
+
+// subscribed stores a new framework id before anything is done under it, and opens the session.
+func (l *link) subscribed(ctx context.Context, s *session, e *scheduler.Event_Subscribed, id *string) error {
+	got := e.GetFrameworkID().GetValue()
+	switch {
+	case got == "" || *id != "" && got != *id:
+		return fmt.Errorf("it subscribed us as %q, not as %q", got, *id)
+	case *id == "":
+		err := l.store.Put(ctx, bucketFramework, map[string][]byte{keyFrameworkID: []byte(got), keySubscribingFor: nil})
+		if err != nil {
+			// The master drops this framework after the short timeout that it was made with.
+			return fmt.Errorf("store framework id %s: %w", got, err)
+		}
+		*id = got
+		return errNewID
+	}
+	s.id = got
+	master := s.at.url
+	l.master.Store(&master)
+	l.current.Store(s)
+	l.mail.put(connected{s})
+	l.said = ""
+	l.log.WithFields(logrus.Fields{"master": master, "framework": got}).Info("subscribed")
+	return nil
+}
+
+// drop ends a session under which a call was refused.
+func (s *session) drop() {
+	if !s.over.Swap(true) {
+		s.end()
+	}
+}

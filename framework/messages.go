@@ -1,0 +1,254 @@
+package framework
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"sluice/framework/fleet"
+	"sluice/queue"
+)
+
+func frameworkInfo(c *Config, id string) *mesos.FrameworkInfo {
+	failover, checkpoint := c.FailoverTimeout.Seconds(), true
+	info := &mesos.FrameworkInfo{
+		User: c.User, Name: c.Name, Roles: c.roles(), FailoverTimeout: &failover, Checkpoint: &checkpoint,
+		Hostname: optional(c.Hostname), Principal: optional(c.Principal), WebUiURL: optional(c.WebUIURL),
+		Labels: labels(c.Labels),
+	}
+	if id != "" {
+		info.ID = &mesos.FrameworkID{Value: id}
+	}
+	for _, t := range []mesos.FrameworkInfo_Capability_Type{
+		mesos.FrameworkInfo_Capability_MULTI_ROLE, mesos.FrameworkInfo_Capability_PARTITION_AWARE,
+		mesos.FrameworkInfo_Capability_TASK_KILLING_STATE, mesos.FrameworkInfo_Capability_RESERVATION_REFINEMENT,
+		mesos.FrameworkInfo_Capability_REGION_AWARE,
+	} {
+		info.Capabilities = append(info.Capabilities, mesos.FrameworkInfo_Capability{Type: t})
+	}
+	if c.GPUs {
+		info.Capabilities = append(info.Capabilities,
+			mesos.FrameworkInfo_Capability{Type: mesos.FrameworkInfo_Capability_GPU_RESOURCES})
+	}
+	return info
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func labels(of map[string]string) *mesos.Labels {
+	if len(of) == 0 {
+		return nil
+	}
+	l := &mesos.Labels{}
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		value := of[key]
+		l.Labels = append(l.Labels, mesos.Label{Key: key, Value: &value})
+	}
+	return l
+}
+
+// Names of Mesos's resources.
+const (
+	resourceCPUs = "cpus"
+	resourceMem  = "mem"
+	resourceDisk = "disk"
+	resourceGPUs = "gpus"
+)
+
+// plain says whether a resource may be used for a host: volumes, revocable and shared resources, and those of external
+// providers have owners or rules of their own.
+func plain(r *mesos.Resource) bool {
+	return r.Type != nil && *r.Type == mesos.SCALAR && r.Scalar != nil && r.Disk == nil && r.Revocable == nil &&
+		r.Shared == nil && r.ProviderID == nil
+}
+
+func offerOf(o *mesos.Offer) fleet.Offer {
+	f := fleet.Offer{ID: o.ID.Value, Agent: o.AgentID.Value, Hostname: o.Hostname, Attributes: attributes(o.Attributes)}
+	if o.AllocationInfo != nil {
+		f.Role = o.AllocationInfo.GetRole()
+	}
+	if o.Unavailability != nil {
+		f.UnavailableFrom = time.Unix(0, o.Unavailability.Start.Nanoseconds)
+	}
+	for i := range o.Resources {
+		r := &o.Resources[i]
+		if !plain(r) {
+			continue
+		}
+		switch r.Name {
+		case resourceCPUs:
+			f.Free.CPUs += r.Scalar.Value
+			if reserved(r) {
+				f.ReservedCPUs += r.Scalar.Value
+			}
+		case resourceMem:
+			f.Free.MemMiB += r.Scalar.Value
+		case resourceDisk:
+			f.Free.DiskMiB += r.Scalar.Value
+		case resourceGPUs:
+			f.Free.GPUs += int(r.Scalar.Value)
+		}
+	}
+	return f
+}
+
+func reserved(r *mesos.Resource) bool { return len(r.Reservations) > 0 }
+
+func attributes(of []mesos.Attribute) map[string]string {
+	if len(of) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(of))
+	for _, a := range of {
+		switch {
+		case a.Text != nil:
+			m[a.Name] = a.Text.GetValue()
+		case a.Scalar != nil:
+			m[a.Name] = strconv.FormatFloat(a.Scalar.Value, 'g', -1, 64)
+		}
+	}
+	return m
+}
+
+// portion takes amounts out of the resources of offers, reserved ones first, in Mesos's own form.
+func portion(offers []*mesos.Offer, use fleet.Resources) []mesos.Resource {
+	var all []mesos.Resource
+	for _, o := range offers {
+		for i := range o.Resources {
+			if r := o.Resources[i]; plain(&r) {
+				if r.AllocationInfo == nil {
+					r.AllocationInfo = o.AllocationInfo
+				}
+				all = append(all, r)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b mesos.Resource) int {
+		switch {
+		case reserved(&a) == reserved(&b):
+			return 0
+		case reserved(&a):
+			return -1
+		default:
+			return 1
+		}
+	})
+	var taken []mesos.Resource
+	for _, want := range []struct {
+		name   string
+		amount float64
+	}{
+		{resourceCPUs, use.CPUs},
+		{resourceMem, use.MemMiB},
+		{resourceDisk, use.DiskMiB},
+		{resourceGPUs, float64(use.GPUs)},
+	} {
+		taken = append(taken, take(all, want.name, want.amount)...)
+	}
+	return taken
+}
+
+// leastAmount is what Mesos can tell from nothing: amounts have three decimals.
+const leastAmount = 0.001
+
+func take(from []mesos.Resource, name string, amount float64) []mesos.Resource {
+	var taken []mesos.Resource
+	for _, r := range from {
+		if amount < leastAmount {
+			break
+		}
+		if r.Name != name || r.Scalar.Value < leastAmount {
+			continue
+		}
+		n := min(amount, r.Scalar.Value)
+		amount -= n
+		r.Scalar = &mesos.Value_Scalar{Value: n}
+		taken = append(taken, r)
+	}
+	return taken
+}
+
+// taskInfo is the Mesos task that becomes a host.
+func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []mesos.Resource) mesos.TaskInfo {
+	shell := false
+	program := command.Argv[0]
+	if !path.IsAbs(program) && !strings.HasPrefix(program, "./") {
+		program = "./" + program // in the sandbox, not on the agent's PATH
+	}
+	argv := append([]string{program}, command.Argv[1:]...)
+	info := &mesos.CommandInfo{Shell: &shell, Value: &program, Arguments: argv}
+	for _, f := range command.Files {
+		yes, no, executable, name := true, false, f.Executable, f.Name
+		info.URIs = append(info.URIs, mesos.CommandInfo_URI{Value: f.URI, Executable: &executable, Extract: &no, Cache: &yes,
+			OutputFile: optional(name)})
+	}
+	if len(command.Env) > 0 {
+		info.Environment = &mesos.Environment{}
+		for _, name := range slices.Sorted(maps.Keys(command.Env)) {
+			value := command.Env[name]
+			info.Environment.Variables = append(info.Environment.Variables, mesos.Environment_Variable{Name: name, Value: &value})
+		}
+	}
+	tags := maps.Clone(c.Labels)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags["slots"] = strconv.Itoa(h.Spec.Slots)
+	return mesos.TaskInfo{
+		Name: h.Name(), TaskID: mesos.TaskID{Value: h.Name()}, AgentID: mesos.AgentID{Value: h.Agent},
+		Resources: resources, Command: info, Labels: labels(tags),
+		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: c.KillGrace.Nanoseconds()}},
+	}
+}
+
+var taskStates = map[mesos.TaskState]fleet.TaskState{
+	mesos.TASK_STAGING: fleet.TaskStaging, mesos.TASK_STARTING: fleet.TaskStarting, mesos.TASK_RUNNING: fleet.TaskRunning,
+	mesos.TASK_KILLING: fleet.TaskKilling, mesos.TASK_FINISHED: fleet.TaskFinished, mesos.TASK_FAILED: fleet.TaskFailed,
+	mesos.TASK_KILLED: fleet.TaskKilled, mesos.TASK_ERROR: fleet.TaskError, mesos.TASK_LOST: fleet.TaskLost,
+	mesos.TASK_DROPPED: fleet.TaskDropped, mesos.TASK_UNREACHABLE: fleet.TaskUnreachable, mesos.TASK_GONE: fleet.TaskGone,
+	mesos.TASK_GONE_BY_OPERATOR: fleet.TaskGoneByOperator, mesos.TASK_UNKNOWN: fleet.TaskUnknown,
+}
+
+// updateOf is what the fleet learns of an update; false for a state that this version of Mesos's protocol does not have.
+func updateOf(s *mesos.TaskStatus) (fleet.Update, bool) {
+	state, known := taskStates[s.GetState()]
+	u := fleet.Update{Task: s.TaskID.Value, State: state, Reason: s.GetMessage(),
+		InvalidOffers: s.Reason != nil && *s.Reason == mesos.REASON_INVALID_OFFERS}
+	if s.AgentID != nil {
+		u.Agent = s.AgentID.Value
+	}
+	return u, known && s.State != nil
+}
+
+func acceptCall(l fleet.Launch, task mesos.TaskInfo) *scheduler.Call {
+	return calls.Accept(calls.OfferOperations{calls.OpLaunch(task)}.WithOffers(offerIDs(l.Offers)...)).
+		With(calls.RefuseSeconds(l.Refuse))
+}
+
+func offerIDs(ids []string) []mesos.OfferID {
+	out := make([]mesos.OfferID, len(ids))
+	for i, id := range ids {
+		out[i].Value = id
+	}
+	return out
+}
+
+func reconcileCall(r fleet.Reconcile) *scheduler.Call {
+	tasks := make(map[string]string, len(r.Tasks))
+	for _, t := range r.Tasks {
+		tasks[t.Task] = t.Agent
+	}
+	return calls.Reconcile(calls.ReconcileTasks(tasks))
+}

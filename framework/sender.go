@@ -1,0 +1,140 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// maxOrders is the most calls that wait to be sent; who has more to send waits.
+	maxOrders = 1 << 14
+	// maxAcknowledging is the most acknowledgements that are on their way at once. Their order does not matter.
+	maxAcknowledging = 8
+	maxTogether      = 256
+)
+
+// order is a call to be sent under a session.
+type order struct {
+	*session
+	call *scheduler.Call
+	// once forbids sending the call again when it may have arrived.
+	once bool
+	// done, if not nil, hears what became of it; maybe says of an error that the call may have arrived nevertheless.
+	done func(err error, maybe bool)
+}
+
+// sender sends calls one at a time in the order in which they were given.
+type sender struct {
+	transport *transport
+	orders    chan order
+	log       logrus.FieldLogger
+}
+
+func newSender(t *transport, log logrus.FieldLogger) *sender {
+	return &sender{transport: t, orders: make(chan order, maxOrders), log: log}
+}
+
+// put queues a call. Without a session there is nobody to send it to: it has failed.
+func (s *sender) put(ctx context.Context, o order) {
+	if o.session == nil {
+		o.answer(errNotConnected, false)
+		return
+	}
+	o.call.FrameworkID = &mesos.FrameworkID{Value: o.session.id}
+	select {
+	case s.orders <- o:
+	case <-ctx.Done():
+		o.answer(ctx.Err(), false)
+	}
+}
+
+var errNotConnected = errors.New("not connected to a master")
+
+func (o *order) answer(err error, maybe bool) {
+	if o.done != nil {
+		o.done(err, maybe)
+	}
+}
+
+func (s *sender) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-s.orders:
+			s.takeOn(ctx, o)
+		}
+	}
+}
+
+// takeOn sends o, or, if it is an acknowledgement, all those that follow it at once.
+func (s *sender) takeOn(ctx context.Context, o order) {
+	var acks []order
+	for o.call.Type == scheduler.Call_ACKNOWLEDGE {
+		acks = append(acks, o)
+		if len(acks) == maxTogether {
+			s.sendAll(ctx, acks)
+			return
+		}
+		select {
+		case o = <-s.orders:
+			continue
+		default:
+		}
+		s.sendAll(ctx, acks)
+		return
+	}
+	s.sendAll(ctx, acks)
+	s.send(ctx, o)
+}
+
+func (s *sender) sendAll(ctx context.Context, orders []order) {
+	var running sync.WaitGroup
+	for i := range min(len(orders), maxAcknowledging) {
+		running.Go(func() {
+			for j := i; j < len(orders); j += maxAcknowledging {
+				s.send(ctx, orders[j])
+			}
+		})
+	}
+	running.Wait()
+}
+
+// send sends a call until it is accepted or refused, or its session is over. All calls but ACCEPT may arrive twice.
+func (s *sender) send(ctx context.Context, o order) {
+	for failures := 0; ; failures++ {
+		if o.over.Load() || ctx.Err() != nil {
+			o.answer(errNotConnected, false)
+			return
+		}
+		err := s.transport.send(ctx, o.at, o.streamID, o.call)
+		refused, isRefusal := errors.AsType[*refusal](err)
+		switch {
+		case err == nil:
+			o.answer(nil, false)
+			return
+		case isRefusal && refused.lost():
+			o.drop()
+			o.answer(err, false)
+			return
+		case isRefusal && !refused.passing():
+			s.log.WithError(err).Errorf("the master refused %v", o.call.Type)
+			o.answer(err, false)
+			return
+		case o.once && sent(err):
+			o.answer(err, true)
+			return
+		}
+		select {
+		case <-o.session.done:
+		case <-ctx.Done():
+		case <-time.After(retryAfter(failures)):
+		}
+	}
+}

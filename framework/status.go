@@ -1,0 +1,88 @@
+package framework
+
+import (
+	"sync/atomic"
+
+	"sluice/framework/fleet"
+)
+
+// Status is the framework at one time. Numbers of what happened count from Start; those of supply and goal are slots.
+type Status struct {
+	Master      string         `json:"master"` // URL of the leading master, "" before it was found
+	FrameworkID string         `json:"frameworkID"`
+	Connected   bool           `json:"connected"`
+	Suppressed  bool           `json:"suppressed"` // no offers are wanted
+	Hosts       map[string]int `json:"hosts"`      // by state
+	Joined      int            `json:"joined"`     // hosts that are open, or closed and not empty yet
+
+	Goal     int `json:"goal"`
+	Supply   int `json:"supply"`   // in flight and open
+	InFlight int `json:"inFlight"` // launched, not joined yet
+	Wanted   int `json:"wanted"`   // would be taken if it were offered
+
+	OffersAccepted int `json:"offersAccepted"`
+	OffersDeclined int `json:"offersDeclined"`
+	Launches       int `json:"launches"`
+	Kills          int `json:"kills"`
+	Revives        int `json:"revives"`
+	Suppresses     int `json:"suppresses"`
+	Updates        int `json:"updates"`
+	Reconnects     int `json:"reconnects"` // attempts to subscribe after the first
+}
+
+type counters struct {
+	accepted, declined, launches, kills, revives, suppresses, updates atomic.Int64
+}
+
+// publish makes the owner's view of the fleet visible.
+func (o *owner) publish() {
+	stats := o.fleet.Stats()
+	hosts := make(map[string]int, len(stats.Hosts))
+	all := 0
+	for state, n := range stats.Hosts {
+		hosts[state.String()] = n
+		all += n
+	}
+	s := Status{
+		Connected: o.session != nil, Suppressed: stats.Suppressed, Hosts: hosts,
+		Joined: stats.Hosts[fleet.Open] + stats.Hosts[fleet.Closed],
+		Goal:   stats.Goal, Supply: stats.Supply, InFlight: stats.InFlight, Wanted: stats.Wanted,
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.FrameworkID = o.status.FrameworkID
+	if o.session != nil {
+		s.FrameworkID = o.session.id
+	}
+	o.status = s
+	if o.ended && all == 0 {
+		o.ended = false
+		close(o.emptied)
+	}
+}
+
+// Status is cheap; it may lag behind by one round of the owner.
+func (f *Framework) Status() Status {
+	f.mu.Lock()
+	s := f.status
+	f.mu.Unlock()
+	if master := f.link.master.Load(); master != nil {
+		s.Master = *master
+	}
+	for _, c := range []struct {
+		to   *int
+		from *atomic.Int64
+	}{
+		{&s.OffersAccepted, &f.accepted},
+		{&s.OffersDeclined, &f.declined},
+		{&s.Launches, &f.launches},
+		{&s.Kills, &f.kills},
+		{&s.Revives, &f.revives},
+		{&s.Suppresses, &f.suppresses},
+		{&s.Updates, &f.updates},
+		{&s.Reconnects, &f.link.reconnects},
+	} {
+		*c.to = int(c.from.Load())
+	}
+	return s
+}
