@@ -137,6 +137,16 @@ func classBefore(a, b rank) bool {
 	return a.head.before(b.head)
 }
 
+func compareRanks(a, b rank) int {
+	switch {
+	case classBefore(a, b):
+		return -1
+	case classBefore(b, a):
+		return 1
+	}
+	return 0
+}
+
 // settle makes a job belong to the class it must, after anything about it changed.
 func (q *Queue) settle(j *job) {
 	n, why := q.eligible(j)
@@ -150,7 +160,7 @@ func (q *Queue) settle(j *job) {
 		return
 	}
 	c.count += int(n - j.startable)
-	if n > j.startable {
+	if n > j.startable || n == 0 && c.waiting == j.number { // who was kept waiting by j need not wait any more
 		q.dirty = true
 	}
 	j.startable = n
@@ -188,6 +198,8 @@ func (q *Queue) eligible(j *job) (int32, gate) {
 		n = 1
 	}
 	switch {
+	case j.open == 0:
+		return 0, gateNothing
 	case j.need != nil && j.need.verdict != isTrue && !(j.array != nil && j.array.each):
 		if j.need.verdict == isNever {
 			return 0, gateNever
@@ -219,6 +231,7 @@ func (q *Queue) withdraw(j *job) {
 		c.leave(j)
 	}
 	j.class, j.listed = nil, false
+	q.dirty = true
 	q.enlist(c)
 }
 

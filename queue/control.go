@@ -306,3 +306,33 @@ func (q *Queue) SetQueue(now time.Time, by Actor, name string, open, active bool
 	q.commit(ev)
 	return nil
 }
+
+// Move puts a pending job before (btop) or after (bbot) the other pending jobs of its queue: all of them if an administrator
+// asks, else those of its owner.
+func (q *Queue) Move(now time.Time, by Actor, id ID, top bool) error {
+	j, _, err := q.command(by, id)
+	switch {
+	case err != nil:
+		return err
+	case id.Index != 0:
+		return &Error{KindInvalid, BadSpec, id.String(), fmt.Sprintf("job %v: elements move only together, move job %d", id, id.Job)}
+	case j.open == 0:
+		return finished(id)
+	case !q.pending(j):
+		return wrongState(id, Running, "only pending jobs can be moved")
+	}
+	least, most := j.order, j.order
+	q.jobs.from(0, func(o *job) bool {
+		if o.queue == j.queue && q.pending(o) && (by.Admin || o.user == j.user) {
+			least, most = min(least, o.order), max(most, o.order)
+		}
+		return true
+	})
+	ev := q.record(JobReprioritised, now)
+	ev.Job, ev.Order = ID{Job: id.Job}, most+1
+	if top {
+		ev.Order = least - 1
+	}
+	q.commit(ev)
+	return nil
+}

@@ -7,13 +7,13 @@ type EventKind string
 
 // The kinds of event.
 const (
-	JobSubmitted     EventKind = "job_submitted"     // Job, Spec
+	JobSubmitted     EventKind = "job_submitted"     // Job, Spec, Order
 	JobStarted       EventKind = "job_started"       // Job, Attempt, Placement: dispatched; the first placement's host runs it
 	JobExecuting     EventKind = "job_executing"     // Job, Attempt, PID: the host has started its process
 	JobStopAsked     EventKind = "job_stop_asked"    // Job, Attempt: a placed job is to be stopped by its host
-	JobStopped       EventKind = "job_stopped"       // Job: PEND → PSUSP, RUN → USUSP
-	JobResumed       EventKind = "job_resumed"       // Job: the way back
-	JobKillAsked     EventKind = "job_kill_asked"    // Job, Attempt, Signal (0 = end it): for its host to do
+	JobStopped       EventKind = "job_stopped"       // Job, Attempt: PEND → PSUSP, RUN → USUSP
+	JobResumed       EventKind = "job_resumed"       // Job, Attempt: the way back; a placed job is to be continued by its host
+	JobKillAsked     EventKind = "job_kill_asked"    // Job, Attempt, Signal, ExitCode, Reason: for its host to do
 	JobFinished      EventKind = "job_finished"      // Job, Attempt, ExitCode, Usage, Reason: DONE or EXIT
 	JobRequeued      EventKind = "job_requeued"      // Job, Attempt, Reason: back to PEND
 	JobUnknown       EventKind = "job_unknown"       // Job: its host is unavailable: RUN → UNKWN
@@ -24,7 +24,7 @@ const (
 	HostLost         EventKind = "host_lost"         // HostName: its connection broke
 	HostClosed       EventKind = "host_closed"       // HostName, Closed: reasons added
 	HostOpened       EventKind = "host_opened"       // HostName, Closed: reasons taken away
-	HostRemoved      EventKind = "host_removed"      // HostName
+	HostRemoved      EventKind = "host_removed"      // HostName, Reason
 	QueueSwitched    EventKind = "queue_switched"    // QueueName, Open, Active
 	JobQueueMoved    EventKind = "job_queue_moved"   // Job, QueueName
 	JobReprioritised EventKind = "job_reprioritised" // Job, Order
@@ -32,6 +32,13 @@ const (
 
 // Event is one thing that happened. The state is the fold of its events: applying the same events in the same order to a
 // new Queue of the same Config gives the same state. Fields that a kind does not name are zero.
+//
+// An event of an array's own number (Index 0) is about all elements of the array that it can be about: JobFinished about those
+// that pend or are held, JobStopped about those that pend, JobResumed about those that are held, JobRequeued about those
+// that ended. The elements that hold slots have events of their own.
+//
+// JobFinished makes a job DONE if it held slots, its ExitCode is 0 and its Reason is empty; else EXIT. JobKillAsked with Signal 0 asks
+// the host to end the job and to report its ExitCode.
 type Event struct {
 	Kind EventKind `json:"kind"`
 	At   time.Time `json:"at"`

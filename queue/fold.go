@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 )
@@ -21,12 +22,12 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if s == nil {
 		s = q.strays
 	}
-	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: q.order, submitted: stampOf(ev.At), need: need}
+	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: stampOf(ev.At), need: need}
 	if err := q.jobs.put(j); err != nil {
 		return err
 	}
 	q.last = j.number
-	q.order++
+	q.order = max(q.order, j.order+1)
 	q.tasks++
 	j.open = 1
 	state := Pending
@@ -46,15 +47,20 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 		j.begin = begin
 		q.alarms.push(alarm{at: begin, job: j.number})
 	}
-	if end := stampOf(spec.EndBy); end != 0 {
-		q.alarms.push(alarm{at: end, job: j.number})
-	}
+	q.watchEnd(j)
 	q.account(j, nil, 0, state, j.open, 0, int(j.open)*spec.MinSlots)
 	if need != nil {
 		q.attach(j)
 	}
 	q.settle(j)
 	return nil
+}
+
+// watchEnd sees to it that elements which pend at their job's termination deadline, or come to pend after it, are ended.
+func (q *Queue) watchEnd(j *job) {
+	if end := stampOf(j.spec.EndBy); end != 0 {
+		q.alarms.push(alarm{at: end, job: j.number})
+	}
 }
 
 // account moves n elements of a job, which hold or want some slots, from one state to another; 0 is no state. e is the
@@ -242,7 +248,7 @@ func (q *Queue) close(j *job, at stamp) {
 	if j.need != nil {
 		q.detach(j)
 	}
-	q.ended = append(q.ended, retired{at: at, job: j.number})
+	q.ended = append(q.ended, retired{at, at, j.number})
 }
 
 // again brings a placed or ended element back to PEND.
@@ -254,6 +260,7 @@ func (q *Queue) again(e *element, ev *Event) {
 	}
 	q.shift(e, Pending, slots, e.job.spec.MinSlots)
 	e.reason, e.exit, e.pid, e.ended = ev.Reason, 0, 0, 0
+	q.watchEnd(e.job)
 	q.settle(e.job)
 }
 
@@ -302,6 +309,7 @@ func (q *Queue) shiftPristine(j *job, to State, ev *Event) {
 	case from == Exited:
 		fromSlots = 0
 		j.open += n
+		q.watchEnd(j)
 	}
 	q.account(j, nil, from, to, n, fromSlots, toSlots)
 	switch {

@@ -30,37 +30,51 @@ func (q *Queue) Load() Load {
 
 // eachEligible calls f for each class with the number of its jobs that the limits of its queue let start.
 func (q *Queue) eachEligible(f func(c *class, n int)) {
-	var used map[*queueState]int // slots of jobs already told, of queues with a limit
-	var mine map[*userState]map[*queueState]int
+	var limited []rank
 	for _, c := range q.live {
+		switch {
+		case !c.queue.active:
+		case c.queue.spec.MaxSlots > 0 || c.queue.users != nil:
+			limited = append(limited, rank{c, c.head()})
+		default:
+			f(c, c.count)
+		}
+	}
+	if limited == nil {
+		return
+	}
+	slices.SortFunc(limited, compareRanks)
+	left := map[quota]int{} // slots
+	for _, r := range limited {
+		c, n := r.class, r.class.count
 		s := c.queue
-		if !s.active {
-			continue
-		}
-		n := c.count
-		if s.spec.MaxSlots > 0 {
-			if used == nil {
-				used = map[*queueState]int{}
+		quotas := [...]struct {
+			quota
+			most, held int
+		}{{quota{s, nil}, s.spec.MaxSlots, s.held}, {quota{s, c.user}, s.spec.UserSlots, s.users[c.user]}}
+		for _, of := range quotas {
+			if of.most > 0 {
+				if _, known := left[of.quota]; !known {
+					left[of.quota] = of.most - of.held
+				}
+				n = min(n, max(left[of.quota], 0)/c.min)
 			}
-			n = min(n, max(s.spec.MaxSlots-s.held-used[s], 0)/c.min)
 		}
-		if s.users != nil {
-			if mine == nil {
-				mine = map[*userState]map[*queueState]int{}
+		for _, of := range quotas {
+			if of.most > 0 {
+				left[of.quota] -= n * c.min
 			}
-			if mine[c.user] == nil {
-				mine[c.user] = map[*queueState]int{}
-			}
-			n = min(n, max(s.spec.UserSlots-s.users[c.user]-mine[c.user][s], 0)/c.min)
-			mine[c.user][s] += n * c.min
-		}
-		if s.spec.MaxSlots > 0 {
-			used[s] += n * c.min
 		}
 		if n > 0 {
 			f(c, n)
 		}
 	}
+}
+
+// quota is what a queue limits: the slots of all its jobs, or of one user's.
+type quota struct {
+	queue *queueState
+	user  *userState // nil = all
 }
 
 // Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most max classes, 0 =
@@ -72,12 +86,7 @@ func (q *Queue) Demand(max int) []Demand {
 	}
 	var items []item
 	q.eachEligible(func(c *class, n int) { items = append(items, item{rank{c, c.head()}, n}) })
-	slices.SortFunc(items, func(a, b item) int {
-		if classBefore(a.rank, b.rank) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(items, func(a, b item) int { return compareRanks(a.rank, b.rank) })
 	type key struct {
 		need  Need
 		slots int

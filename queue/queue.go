@@ -72,6 +72,7 @@ func New(cfg Config) (*Queue, error) {
 	q.deadlines.moved = func(r *run, pos int) { r.timer = int32(pos) }
 	q.alarms.less = func(a, b alarm) bool { return a.at < b.at }
 	q.pass.heads.less = classBefore
+	q.pass.id = 1 // hosts that nobody keeps hold 0
 	return q, nil
 }
 

@@ -27,7 +27,7 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 		return ID{}, err
 	}
 	ev := q.record(JobSubmitted, now)
-	ev.Job, ev.Spec = ID{Job: q.last + 1}, &spec
+	ev.Job, ev.Spec, ev.Order = ID{Job: q.last + 1}, &spec, q.order
 	q.commit(ev)
 	return ev.Job, nil
 }

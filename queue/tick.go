@@ -12,10 +12,11 @@ type alarm struct {
 	job int64
 }
 
-// retired is a job whose last element ended at a time.
+// retired is a job whose last element ended; it may be forgotten when it was in the list for KeepFinished.
 type retired struct {
-	at  stamp
-	job int64
+	at    stamp // since when it is in the list
+	ended stamp
+	job   int64
 }
 
 // maxForgotten bounds the jobs that one Tick lets go.
@@ -99,10 +100,9 @@ func (q *Queue) forget(now time.Time, at stamp) {
 	q.ended = q.ended[1:]
 	j := q.jobs.get(r.job)
 	switch {
-	case j == nil || j.open > 0 || j.endedLast != r.at:
+	case j == nil || j.open > 0 || j.endedLast != r.ended:
 	case j.watched():
-		j.endedLast = at
-		q.ended = append(q.ended, retired{at, r.job})
+		q.ended = append(q.ended, retired{at, r.ended, r.job})
 	default:
 		q.simple(now, JobForgotten, ID{Job: r.job}, 0)
 	}

@@ -1,0 +1,327 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// audit derives everything that can be derived from the elements and hosts anew and compares.
+func audit(q *Queue) error {
+	a := auditor{q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, queues: map[*queueState]*queueState{},
+		hosts: map[*host]*host{}}
+	q.jobs.from(0, func(j *job) bool { a.job(j); return true })
+	a.totals()
+	for _, h := range q.hosts {
+		a.host(h)
+	}
+	a.supply()
+	if a.problems != nil {
+		return fmt.Errorf("%s", strings.Join(a.problems, "\n"))
+	}
+	return nil
+}
+
+type auditor struct {
+	q        *Queue
+	problems []string
+	classes  map[*class]int
+	users    map[*userState]*userState
+	queues   map[*queueState]*queueState
+	hosts    map[*host]*host
+	slots    [Unknown + 1]int
+	tasks    int
+	timers   int
+}
+
+func (a *auditor) same(what string, got, want any) {
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		a.problems = append(a.problems, fmt.Sprintf("%s: is %s, should be %s", what, g, w))
+	}
+}
+
+func get[K comparable, V any](m map[K]*V, k K) *V {
+	if m[k] == nil {
+		m[k] = new(V)
+	}
+	return m[k]
+}
+
+func (a *auditor) job(j *job) {
+	name := fmt.Sprintf("job %d", j.number)
+	s := get(a.queues, j.queue)
+	if s.users == nil {
+		s.users = map[*userState]int{}
+	}
+	u := get(a.users, j.user)
+	u.jobs++
+	a.tasks++
+	var open, placed, waiting int32
+	var count [Unknown + 1]int32
+	one := func(e *element, state State, n int) {
+		slots := n * j.spec.MinSlots
+		if e != nil && e.run != nil {
+			placed++
+			slots = int(e.run.slots)
+			a.run(e)
+		}
+		a.same(name+" placed "+state.String(), state.Placed(), e != nil && e.run != nil)
+		count[state] += int32(n)
+		if state.Final() {
+			return
+		}
+		open += int32(n)
+		a.slots[state] += slots
+		s.slots[state] += slots
+		if state.Placed() {
+			s.held += slots
+			s.users[j.user] += slots
+		} else {
+			u.pending += n
+		}
+	}
+	var startable int32
+	if j.array == nil {
+		one(&j.one, j.one.state, 1)
+		if j.one.state == Pending {
+			startable = 1
+		}
+	} else {
+		pristine := j.array.size
+		j.array.records(func(ordinal int32, e *element) {
+			a.tasks++
+			pristine--
+			one(e, e.state, 1)
+			if e.state == Pending && !e.barred {
+				waiting++
+				if !e.queued {
+					a.same(name+" element", "not queued", "queued")
+				}
+			}
+			if got, ok := j.array.ordinal(int(e.index)); !ok || got != ordinal {
+				a.same(name+" ordinal", got, ordinal)
+			}
+		})
+		if pristine > 0 {
+			one(nil, j.array.state, int(pristine))
+		}
+		count[0] = j.array.count[0]
+		a.same(name+" counts", j.array.count, count)
+		a.same(name+" pristine", j.array.pristine, pristine)
+		a.same(name+" waiting", j.array.waiting, waiting)
+		startable = waiting
+		if j.array.state == Pending && !j.array.each {
+			startable += pristine
+		}
+		if j.array.limit > 0 {
+			if placed > j.array.limit {
+				a.same(name+" array limit", placed, j.array.limit)
+			}
+			startable = max(min(startable, j.array.limit-placed), 0)
+		}
+	}
+	a.same(name+" open", j.open, open)
+	a.same(name+" placed", j.placed, placed)
+	if j.need != nil {
+		a.dependency(name, j)
+		if !(j.array != nil && j.array.each) && j.need.verdict != isTrue {
+			startable = 0
+		}
+	}
+	if j.begin != 0 {
+		startable = 0
+	}
+	a.same(name+" startable", j.startable, startable)
+	a.same(name+" counted", j.counted, startable > 0)
+	if j.class != nil {
+		a.classes[j.class] += int(startable)
+		a.same(name+" class", j.class.queue, j.queue)
+	}
+}
+
+func (a *auditor) dependency(name string, j *job) {
+	for i, l := range j.need.leaves {
+		fresh := leaf{op: l.op, compare: l.compare, value: l.value, index: l.index, jobs: l.jobs}
+		j.listen(&fresh)
+		fresh.judge()
+		a.same(fmt.Sprintf("%s leaf %d", name, i), []any{l.total, l.count, l.matched, l.verdict},
+			[]any{fresh.total, fresh.count, fresh.matched, fresh.verdict})
+		for _, w := range l.jobs {
+			if !slices.Contains(w.watchers, l) {
+				a.same(name+" watches", "nobody", w.number)
+			}
+			a.same(name+" watched job in memory", a.q.jobs.get(w.number) == w, true)
+		}
+	}
+	a.same(name+" verdict", j.need.verdict, j.need.root.eval(0))
+}
+
+func (a *auditor) run(e *element) {
+	r := e.run
+	if r.e != e {
+		a.same("run of "+e.id().String(), r.e, e)
+	}
+	sum := 0
+	for i, p := range e.place {
+		h := r.host
+		if i > 0 {
+			h = r.others[i-1]
+			if !slices.Contains(h.guests, r) {
+				a.same("guests of "+p.Host, "without", e.id())
+			}
+		} else if h.runs[r.pos] != r {
+			a.same("runs of "+p.Host, "without", e.id())
+		}
+		a.same("placement", p.Host, h.spec.Name)
+		sum += p.Slots
+		w := get(a.hosts, h)
+		w.used += p.Slots
+		w.mem += p.Slots * a.q.memOf(&e.job.spec.Need)
+		w.gpus += p.Slots * e.job.spec.Need.GPUs
+		w.slots[e.state] += int32(p.Slots)
+		w.pos++
+		if e.job.spec.Need.Exclusive {
+			w.sole++
+		}
+	}
+	a.same("slots of "+e.id().String(), r.slots, sum)
+	armed := r.deadline != 0 && !r.ending && r.stopped == 0
+	a.same("timer of "+e.id().String(), r.timer >= 0, armed)
+	if armed {
+		a.timers++
+		a.same("timer", a.q.deadlines.items[r.timer] == r, true)
+	}
+}
+
+func (a *auditor) totals() {
+	q := a.q
+	a.same("slots", q.slots[1:], a.slots[1:])
+	a.same("tasks", q.tasks, a.tasks)
+	a.same("timers", q.deadlines.len(), a.timers)
+	live := 0
+	for c, n := range a.classes {
+		a.same("class count", c.count, n)
+		a.same("class listed", c.pos >= 0, n > 0)
+		if n > 0 {
+			live++
+			a.same("class position", q.live[c.pos] == c, true)
+			if e := c.head(); !c.holds(e) {
+				a.same("head of class", "gone", "there")
+			}
+		}
+	}
+	a.same("classes", len(q.live), live)
+	for _, u := range q.users {
+		w := get(a.users, u)
+		a.same("user "+u.name, []int{u.jobs, u.pending}, []int{w.jobs, w.pending})
+	}
+	for _, s := range append(slices.Clone(q.queues), q.strays) {
+		w := get(a.queues, s)
+		a.same("queue "+s.spec.Name, []any{s.slots[1:], s.held}, []any{w.slots[1:], w.held})
+		if s.users != nil {
+			a.same("users of queue "+s.spec.Name, len(s.users), len(w.users)-zeros(w.users))
+			for u, n := range s.users {
+				a.same("user in queue "+s.spec.Name, n, w.users[u])
+			}
+		}
+	}
+}
+
+func zeros(m map[*userState]int) (n int) {
+	for _, v := range m {
+		if v == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *auditor) host(h *host) {
+	w, name := get(a.hosts, h), "host "+h.spec.Name
+	a.same(name, []int{h.used, h.mem, h.gpus, h.sole, len(h.runs) + len(h.guests)}, []int{w.used, w.mem, w.gpus, w.sole, w.pos})
+	a.same(name+" slots", h.slots, w.slots)
+	if h.used > h.spec.Slots || h.gpus > h.spec.GPUs || h.spec.MemMiB > 0 && h.mem > h.spec.MemMiB {
+		a.same(name+" holds more than it has", []int{h.used, h.mem, h.gpus}, h.spec)
+	}
+	if h.sole > 0 && len(h.runs)+len(h.guests) > 1 {
+		a.same(name+" exclusive", len(h.runs)+len(h.guests), 1)
+	}
+	free := 0
+	if h.usable() && h.sole == 0 {
+		free = h.spec.Slots - h.used
+	}
+	a.same(name+" free", h.free, free)
+	if free > 0 {
+		if b := h.bucket; b == nil || b.free != free || b.hosts[h.pos] != h || b.shelf != &a.q.supply.shelves[shelfOf(h)] {
+			a.same(name+" bucket", "wrong", "right")
+		}
+	}
+	a.same(name+" member", h.member >= 0 && a.q.supply.members[h.member] == h, h.usable())
+	a.same(name+" idle", h.idle != 0, h.used == 0 && h.status != HostAdded)
+}
+
+func (a *auditor) supply() {
+	free, members, listed := 0, 0, 0
+	for _, h := range a.q.hosts {
+		free += h.free
+		if h.usable() {
+			members++
+		}
+		if h.status == HostUnavailable {
+			listed++
+			a.same("lost host "+h.spec.Name, slices.Contains(a.q.lost, h), true)
+		}
+	}
+	a.same("free slots", a.q.supply.free, free)
+	a.same("members", len(a.q.supply.members), members)
+	a.same("lost hosts", len(a.q.lost), listed)
+}
+
+// dump is the state that events make, as text.
+func dump(q *Queue) string {
+	var b strings.Builder
+	put := func(v any) {
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		b.Write(text)
+		b.WriteByte('\n')
+	}
+	fmt.Fprintln(&b, q.last, q.order, q.tasks, q.slots, q.work)
+	jobs, _ := q.Jobs(Filter{}, ID{}, 1<<30)
+	for i := range jobs {
+		put(jobs[i])
+		if j := q.jobs.get(jobs[i].ID.Job); j.ineligible != gateOpen {
+			put(q.PendReasons(jobs[i].ID))
+		}
+	}
+	arrays, _ := q.Arrays(Filter{}, 0, 1<<30)
+	put(len(arrays))
+	put(q.Hosts())
+	put(q.Queues())
+	put(q.Load())
+	put(q.Demand(0))
+	for _, h := range q.Hosts() {
+		put(q.SessionHash(h.Name))
+	}
+	q.jobs.from(0, func(j *job) bool {
+		fmt.Fprintln(&b, j.number, j.order, j.submitted, j.begin, j.placed, j.open, j.startable, j.queue.spec.Name, j.ineligible, j.endedLast, j.watched())
+		one := func(_ int32, e *element) {
+			fmt.Fprint(&b, e.index, e.forced, e.barred)
+			if r := e.run; r != nil {
+				fmt.Fprint(&b, " ", r.slots, r.executing, r.ending, r.requeue, r.exit, r.reason, r.deadline, r.stopped)
+			}
+			fmt.Fprintln(&b)
+		}
+		if j.array == nil {
+			one(0, &j.one)
+		} else {
+			fmt.Fprintln(&b, j.array.count, j.array.pristine, j.array.state, j.array.ended, j.array.waiting)
+			j.array.records(one)
+		}
+		return true
+	})
+	return b.String()
+}

@@ -1,0 +1,646 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// world is hosts that really run what they are told to run, so that it can be seen whether a job ever runs twice at once.
+type world struct {
+	t      *rapid.T
+	q      *Queue
+	cfg    Config
+	now    time.Time
+	hosts  map[string]*machine
+	names  []string
+	next   int // number of the next host
+	events []Event
+	jobs   []ID
+	sizes  map[int64]int
+	begun  map[ID]int // newest attempt that ever ran
+	points []point
+}
+
+// machine is a host's side.
+type machine struct {
+	name      string
+	connected bool
+	cutAt     time.Time
+	procs     map[Attempt]*proc
+}
+
+type proc struct {
+	alive bool
+	code  int
+	said  bool // it was reported as executing
+}
+
+// point is the state as it was after so many events.
+type point struct {
+	events int
+	at     time.Time
+	dump   string
+}
+
+func newWorld(t *rapid.T, cfg Config) *world {
+	q, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, q: q, cfg: q.cfg, now: time.Unix(1_000_000, 0).UTC(), hosts: map[string]*machine{}, sizes: map[int64]int{},
+		begun: map[ID]int{}}
+}
+
+func anyConfig(t *rapid.T) Config {
+	return Config{
+		Queues: []QueueSpec{
+			{Name: "normal", Priority: 30, Default: true},
+			{Name: "tight", Priority: 40, MaxSlots: 5, UserSlots: 3, JobSlots: 4},
+			{Name: "rerun", Priority: 30, Rerunnable: true, RunLimit: 300 * time.Second},
+		},
+		Backfill:     rapid.Bool().Draw(t, "backfill"),
+		SlotMemMiB:   rapid.SampledFrom([]int{0, 100}).Draw(t, "slotMem"),
+		ReserveFor:   40 * time.Second,
+		Lease:        60 * time.Second,
+		KeepFinished: 200 * time.Second,
+	}
+}
+
+func (w *world) intn(n int, what string) int { return rapid.IntRange(0, n-1).Draw(w.t, what) }
+
+func (w *world) step() {
+	w.act(w.intn(28, "act"))
+	w.lease()
+	if w.intn(3, "tick") == 0 {
+		w.q.Tick(w.now)
+		w.deliver()
+	}
+	w.schedule()
+	if err := audit(w.q); err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	if w.intn(12, "point") == 0 {
+		w.q.Tick(w.now)
+		w.deliver()
+		w.points = append(w.points, point{len(w.events), w.now, dump(w.q)})
+	}
+}
+
+func (w *world) act(n int) {
+	switch n {
+	case 0, 1, 2, 3, 4, 5:
+		w.submit()
+	case 6, 7:
+		w.addHost()
+	case 8, 9, 10:
+		w.join()
+	case 11:
+		w.cut()
+	case 12:
+		w.die()
+	case 13, 14:
+		w.openClose()
+	case 15, 16, 17, 18, 19:
+		w.report()
+	case 20, 21, 22, 23:
+		w.command()
+	default:
+		w.now = w.now.Add([]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 100 * time.Second}[w.intn(4, "dt")])
+	}
+	w.deliver()
+}
+
+func (w *world) submit() {
+	s := Spec{Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
+		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
+		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0}
+	s.MinSlots = 1 + w.intn(4, "min")
+	s.MaxSlots = s.MinSlots + w.intn(3, "max")
+	s.Need = Need{OneHost: w.intn(4, "onehost") == 0, Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
+		MemMiB: w.intn(3, "mem") * 100}
+	if w.intn(6, "hosts") == 0 && len(w.names) > 0 {
+		s.Need.Hosts = w.names[w.intn(len(w.names), "host")]
+	}
+	if w.intn(4, "limit") == 0 {
+		s.RunLimit = 90 * time.Second
+	}
+	if w.intn(8, "begin") == 0 {
+		s.BeginAt = w.now.Add(50 * time.Second)
+	}
+	if w.intn(8, "end") == 0 {
+		s.EndBy = w.now.Add(150 * time.Second)
+	}
+	if w.intn(3, "array") == 0 {
+		s.Array = &Array{Ranges: []Range{{1, 1 + w.intn(5, "last"), 1}, {10, 10 + 70*w.intn(2, "far"), 10}}, Limit: w.intn(3, "alimit")}
+	}
+	if w.intn(3, "after") == 0 {
+		s.After = w.condition(2)
+	}
+	id, err := w.q.Submit(w.now, s)
+	if err != nil {
+		if e := (*Error)(nil); !errors.As(err, &e) || e.Code == "" {
+			w.t.Fatalf("submit: %v", err)
+		}
+		return
+	}
+	w.jobs = append(w.jobs, id)
+	w.sizes[id.Job] = 1
+	if s.Array != nil {
+		w.sizes[id.Job] = s.Array.Len()
+	}
+}
+
+func (w *world) condition(depth int) *Condition {
+	if k := w.intn(6, "op"); depth > 0 && k < 3 {
+		c := &Condition{Op: []ConditionOp{OpAnd, OpOr, OpNot}[k]}
+		for range 2 - k/2 {
+			c.Args = append(c.Args, w.condition(depth-1))
+		}
+		return c
+	}
+	ops := []ConditionOp{OpDone, OpExit, OpEnded, OpStarted, OpNumDone, OpNumEnded, OpNumExit, OpNumRun, OpNumPend, OpNumStart}
+	k := w.intn(len(ops), "test")
+	c := &Condition{Op: ops[k]}
+	if k >= 4 || k == 1 && w.intn(2, "code") == 0 {
+		c.Compare, c.Value = []string{"==", "!=", "<", "<=", ">", ">=", "=="}[w.intn(7, "compare")], w.intn(3, "value")
+		if k >= 4 && w.intn(7, "all") == 0 {
+			c.Compare = "*"
+		}
+	}
+	c.Each = k < 4 && w.intn(4, "each") == 0
+	if len(w.jobs) == 0 || w.intn(2, "byName") == 0 {
+		c.Name = []string{"x", "x*", "xy"}[w.intn(3, "named")]
+		return c
+	}
+	c.Job = w.jobs[w.intn(len(w.jobs), "job")]
+	if w.intn(4, "element") == 0 {
+		c.Job.Index = 1
+	}
+	return c
+}
+
+func (w *world) command() {
+	if len(w.jobs) == 0 {
+		return
+	}
+	id := w.jobs[w.intn(len(w.jobs), "job")]
+	if w.sizes[id.Job] > 1 && w.intn(2, "element") == 0 {
+		id.Index = 1 + w.intn(12, "index")
+	}
+	by := Actor{User: []string{"ann", "bob"}[w.intn(2, "by")], Admin: w.intn(2, "admin") == 0}
+	var err error
+	switch w.intn(10, "command") {
+	case 0:
+		err = w.q.Kill(w.now, by, id, []int{0, 0, 9, 10}[w.intn(4, "signal")])
+	case 1:
+		err = w.q.ForceKill(w.now, by, id)
+	case 2, 3:
+		err = w.q.Stop(w.now, by, id)
+	case 4, 5:
+		err = w.q.Resume(w.now, by, id)
+	case 6:
+		err = w.q.Requeue(w.now, by, id)
+	case 7:
+		err = w.q.Switch(w.now, by, id, []string{"normal", "tight", "rerun"}[w.intn(3, "to")])
+	case 8:
+		err = w.q.SetQueue(w.now, by, "normal", w.intn(2, "open") == 0, w.intn(3, "active") > 0)
+	case 9:
+		err = w.q.Move(w.now, by, id, w.intn(2, "top") == 0)
+	}
+	if err != nil && KindOf(err) == KindInternal {
+		w.t.Fatalf("command: %v", err)
+	}
+}
+
+func (w *world) addHost() {
+	if len(w.names) >= 6 {
+		return
+	}
+	w.next++
+	h := HostSpec{Name: fmt.Sprintf("h%d", w.next), Slots: 1 + w.intn(6, "slots"), MemMiB: w.intn(2, "hmem") * 500, GPUs: w.intn(2, "hgpus")}
+	if err := w.q.AddHost(w.now, h); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hosts[h.Name] = &machine{name: h.Name, procs: map[Attempt]*proc{}}
+	w.names = append(w.names, h.Name)
+}
+
+func (w *world) pick(want func(*machine) bool) *machine {
+	var all []*machine
+	for _, n := range w.names {
+		if want(w.hosts[n]) {
+			all = append(all, w.hosts[n])
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[w.intn(len(all), "machine")]
+}
+
+func sorted(m *machine) []Attempt {
+	var all []Attempt
+	for a := range m.procs {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b Attempt) int {
+		if c := compareID(a.ID, b.ID); c != 0 {
+			return c
+		}
+		return a.Attempt - b.Attempt
+	})
+	return all
+}
+
+func (w *world) join() {
+	m := w.pick(func(m *machine) bool { return !m.connected })
+	if m == nil {
+		return
+	}
+	answer, err := w.q.JoinHost(w.now, m.name, "hash of "+m.name, sorted(m))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m.connected = true
+	for _, a := range answer.Kill {
+		if m.procs[a] == nil {
+			w.t.Fatalf("%s is to kill %v, which it does not know", m.name, a)
+		}
+		delete(m.procs, a)
+	}
+	for _, a := range answer.Start {
+		w.run(m, a)
+	}
+	for _, s := range answer.Signal {
+		w.end(m, s.Attempt, s.ExitCode)
+	}
+	w.deliver()
+}
+
+// run starts a process, unless the host knows the attempt.
+func (w *world) run(m *machine, a Attempt) {
+	if m.procs[a] != nil {
+		return
+	}
+	for _, n := range w.names {
+		for other, p := range w.hosts[n].procs {
+			if other.ID == a.ID && p.alive {
+				w.t.Fatalf("job %v runs twice: attempt %d on %s while attempt %d is alive on %s", a.ID, a.Attempt, m.name, other.Attempt, n)
+			}
+		}
+	}
+	if a.Attempt <= w.begun[a.ID]-1 {
+		w.t.Fatalf("job %v: attempt %d after %d", a.ID, a.Attempt, w.begun[a.ID])
+	}
+	w.begun[a.ID] = a.Attempt
+	m.procs[a] = &proc{alive: true}
+}
+
+func (w *world) end(m *machine, a Attempt, code int) {
+	if p := m.procs[a]; p != nil && p.alive {
+		p.alive, p.code = false, code
+	}
+}
+
+func (w *world) cut() {
+	if m := w.pick(func(m *machine) bool { return m.connected }); m != nil {
+		w.disconnect(m)
+	}
+}
+
+func (w *world) disconnect(m *machine) {
+	m.connected, m.cutAt = false, w.now
+	if err := w.q.LoseHost(w.now, m.name); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// lease lets hosts that were cut off for the lease end what they run.
+func (w *world) lease() {
+	for _, n := range w.names {
+		if m := w.hosts[n]; !m.connected && w.now.Sub(m.cutAt) >= w.cfg.Lease {
+			for a := range m.procs {
+				w.end(m, a, 143)
+			}
+		}
+	}
+}
+
+func (w *world) die() {
+	m := w.pick(func(*machine) bool { return true })
+	if m == nil || w.intn(3, "die") > 0 {
+		return
+	}
+	w.forget(m)
+	if err := w.q.HostDied(w.now, m.name, "task lost"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) forget(m *machine) {
+	delete(w.hosts, m.name)
+	w.names = slices.DeleteFunc(w.names, func(n string) bool { return n == m.name })
+}
+
+func (w *world) openClose() {
+	m := w.pick(func(*machine) bool { return true })
+	if m == nil {
+		return
+	}
+	reason := []Closed{ClosedAdmin, ClosedDrain}[w.intn(2, "reason")]
+	var err error
+	switch w.intn(5, "how") {
+	case 0, 1:
+		err = w.q.CloseHost(w.now, m.name, reason)
+	case 2, 3:
+		err = w.q.OpenHost(w.now, m.name, reason)
+	case 4:
+		if err = w.q.RemoveHost(w.now, m.name); err == nil {
+			w.forget(m)
+		} else if errors.Is(err, &Error{Code: HostBusy}) {
+			err = nil
+		}
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// report lets a host say something about one of its processes, perhaps twice.
+func (w *world) report() {
+	m := w.pick(func(m *machine) bool { return m.connected && len(m.procs) > 0 })
+	if m == nil {
+		return
+	}
+	all := sorted(m)
+	a := all[w.intn(len(all), "proc")]
+	p := m.procs[a]
+	var err error
+	if !p.said && w.intn(2, "say") == 0 {
+		p.said = true
+		err = w.q.Executing(w.now, a.ID, a.Attempt, 77)
+	} else {
+		w.end(m, a, []int{0, 0, 3}[w.intn(3, "code")])
+		err = w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: p.code})
+		if again := w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: 9}); KindOf(again) == KindInternal && again != nil {
+			w.t.Fatal(again)
+		}
+		delete(m.procs, a)
+	}
+	if err != nil && !errors.Is(err, &Error{Code: StaleAttempt}) && !errors.Is(err, &Error{Code: NoSuchJob}) {
+		w.t.Fatal(err)
+	}
+}
+
+// deliver acts on the events as the daemon does.
+func (w *world) deliver() {
+	for _, ev := range w.q.Take(nil) {
+		w.events = append(w.events, ev)
+		a := Attempt{ev.Job, ev.Attempt}
+		switch ev.Kind {
+		case JobStarted:
+			m := w.hosts[ev.Placement[0].Host]
+			if m != nil && !m.connected && m.cutAt.Equal(w.now) {
+				continue
+			}
+			if m == nil || !m.connected {
+				w.t.Fatalf("%v was placed on %s, which is not there", ev.Job, ev.Placement[0].Host)
+			}
+			if w.intn(10, "lost message") == 0 {
+				w.disconnect(m)
+				continue
+			}
+			w.run(m, a)
+		case JobKillAsked:
+			for _, n := range w.names {
+				if m := w.hosts[n]; m.connected && ev.Signal == 0 {
+					w.end(m, a, ev.ExitCode)
+				}
+			}
+		}
+	}
+	if out := w.q.Take(nil); len(out) > 0 {
+		w.events = append(w.events, out...)
+	}
+}
+
+// schedule also checks what was started and what was not.
+func (w *world) schedule() {
+	w.q.Schedule(w.now)
+	if err := idle(w.q); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, ev := range w.q.out {
+		if ev.Kind != JobStarted {
+			continue
+		}
+		j := w.q.jobs.get(ev.Job.Job)
+		if c := j.class; c != nil && c.count > 0 && j.array == nil {
+			if head := c.head(); head.before(entry{j.order, j}) && head.job.need == nil && head.job.spec.After == nil {
+				w.t.Fatalf("job %d started before job %d of its class", j.number, head.job.number)
+			}
+		}
+		for _, p := range ev.Placement {
+			if h := w.q.hosts[p.Host]; h == nil || !h.usable() {
+				w.t.Fatalf("job %v was placed on %s, which takes no jobs", ev.Job, p.Host)
+			}
+		}
+	}
+	w.deliver()
+	for _, s := range w.q.queues {
+		if s.spec.MaxSlots > 0 && s.held > s.spec.MaxSlots && !moved(w.events) {
+			w.t.Fatalf("queue %s holds %d slots", s.spec.Name, s.held)
+		}
+	}
+}
+
+func moved(events []Event) bool {
+	return slices.ContainsFunc(events, func(ev Event) bool { return ev.Kind == JobQueueMoved })
+}
+
+// idle complains of a job that pends although nothing keeps it from starting.
+func idle(q *Queue) error {
+	var ranks []rank
+	for _, c := range q.live {
+		if c.queue.active {
+			ranks = append(ranks, rank{c, c.head()})
+		}
+	}
+	slices.SortFunc(ranks, compareRanks)
+	blocked, limited := false, map[*queueState]bool{}
+	for _, r := range ranks {
+		c := r.class
+		left, hosts, room := 1<<30, 0, 0
+		if m := c.queue.spec.MaxSlots; m > 0 {
+			left = m - c.queue.held
+		}
+		if m := c.queue.spec.UserSlots; m > 0 {
+			left = min(left, m-c.queue.users[c.user])
+		}
+		for _, h := range q.hosts {
+			if !h.usable() || c.allowed != nil && !c.allowed[h.spec.Name] {
+				continue
+			}
+			slots, all := h.spec.Slots-h.used, h.spec.Slots
+			if each := q.memOf(&c.need); each > 0 && h.spec.MemMiB > 0 {
+				slots, all = min(slots, (h.spec.MemMiB-h.mem)/each), min(all, h.spec.MemMiB/each)
+			}
+			if c.need.GPUs > 0 {
+				slots, all = min(slots, h.spec.GPUs-h.gpus), min(all, h.spec.GPUs)
+			}
+			if h.sole > 0 || c.need.Exclusive && h.used > 0 {
+				slots = 0
+			}
+			if c.need.OneHost {
+				hosts, room = max(hosts, slots), max(room, all)
+			} else {
+				hosts, room = hosts+slots, room+all
+			}
+		}
+		switch {
+		case left < c.min:
+			limited[c.queue] = true
+		case hosts >= c.min && !blocked && !limited[c.queue]:
+			return fmt.Errorf("job %d pends although %d slots are there for it", r.head.job.number, hosts)
+		case room >= c.min:
+			blocked = true
+		}
+	}
+	return nil
+}
+
+func TestRandomWorlds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, anyConfig(t))
+		for range rapid.IntRange(1, 150).Draw(t, "steps") {
+			w.step()
+		}
+		w.replay()
+		w.drain()
+		w.replay()
+	})
+}
+
+// replay checks that the events give the state that they came from, wherever one stops.
+func (w *world) replay() {
+	w.q.Tick(w.now)
+	w.deliver()
+	w.points = append(w.points, point{len(w.events), w.now, dump(w.q)})
+	q, err := New(w.cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	applied := 0
+	for _, p := range w.points {
+		for ; applied < p.events; applied++ {
+			if err := q.Apply(w.events[applied]); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		q.begin(p.at, stampOf(p.at))
+		if out := q.Take(nil); len(out) > 0 {
+			w.t.Fatalf("replay decided on %v", out)
+		}
+		if err := audit(q); err != nil {
+			w.t.Fatalf("after replay: %v", err)
+		}
+		if got := dump(q); got != p.dump {
+			w.t.Fatalf("replay of %d events gives another state:\n%s", p.events, difference(got, p.dump))
+		}
+	}
+}
+
+// difference is the first line in which two texts differ.
+func difference(a, b string) string {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return fmt.Sprintf("line %d is  %s\n    was %s", i, x[i], y[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, were %d", len(x), len(y))
+}
+
+// drain lets everything end: no job may be lost, and none may be left that could run.
+func (w *world) drain() {
+	admin := Actor{User: "root", Admin: true}
+	for range 3 {
+		for _, n := range slices.Clone(w.names) {
+			if !w.hosts[n].connected {
+				w.join()
+			}
+		}
+	}
+	for _, s := range w.q.queues {
+		if err := w.q.SetQueue(w.now, admin, s.spec.Name, true, true); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.deliver()
+	big := HostSpec{Name: "big", Slots: 64, GPUs: 64}
+	if err := w.q.AddHost(w.now, big); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hosts["big"] = &machine{name: "big", procs: map[Attempt]*proc{}}
+	w.names = append(w.names, "big")
+	for range 2000 {
+		w.now = w.now.Add(time.Second)
+		for range 3 {
+			w.join()
+		}
+		for _, n := range w.names {
+			m := w.hosts[n]
+			for _, a := range sorted(m) {
+				if m.connected {
+					w.end(m, a, 0)
+					if err := w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: m.procs[a].code}); err != nil &&
+						!errors.Is(err, &Error{Code: StaleAttempt}) && !errors.Is(err, &Error{Code: NoSuchJob}) {
+						w.t.Fatal(err)
+					}
+					delete(m.procs, a)
+				}
+			}
+		}
+		w.q.Tick(w.now)
+		w.schedule()
+		if w.q.slots == [Unknown + 1]int{} {
+			break
+		}
+	}
+	w.account()
+}
+
+// account checks that every element ever submitted is in one state or was forgotten, and that nothing is left that could run.
+func (w *world) account() {
+	gone := map[int64]bool{}
+	for _, ev := range w.events {
+		if ev.Kind == JobForgotten {
+			gone[ev.Job.Job] = true
+		}
+	}
+	for _, id := range w.jobs {
+		n := 0
+		jobs, more := w.q.Jobs(Filter{IDs: []ID{id}}, ID{}, 1<<30)
+		for _, j := range jobs {
+			n++
+			if j.State.Final() {
+				continue
+			}
+			job := w.q.jobs.get(id.Job)
+			reasons := w.q.PendReasons(j.ID)
+			elsewhere := job.spec.Need.Hosts != "" || job.spec.MinSlots > 3 && job.queue.spec.Name == "tight"
+			if job.ineligible == gateOpen && !elsewhere && j.State == Pending && (job.array == nil || !job.array.each) {
+				w.t.Fatalf("job %v is %v at the end: %v", j.ID, j.State, reasons)
+			}
+		}
+		if want := w.sizes[id.Job]; !gone[id.Job] && (n != want || more) {
+			w.t.Fatalf("job %d has %d elements, want %d", id.Job, n, want)
+		}
+	}
+}
