@@ -60,7 +60,7 @@ func bjobs(ctx context.Context, c *lsfCall, client jobViewer) (int, error) {
 	} else {
 		shown, err = c.showJobs(ctx, client, query, ask, found)
 	}
-	if err != nil && !isCode(err, queue.NoSuchJob) {
+	if err != nil {
 		return c.fail(err)
 	}
 	missing := found.missing()
@@ -89,11 +89,8 @@ func (c *lsfCall) showJobs(ctx context.Context, client jobViewer, query *lsfbrid
 		}
 		return c.stdout.Flush()
 	})
-	if err != nil && !isCode(err, queue.NoSuchJob) {
-		return printer.Printed(), err
-	}
-	if printer.Printed() == 0 {
-		return 0, nil
+	if err != nil || printer.Printed() == 0 {
+		return 0, err
 	}
 	return printer.Printed(), printer.Close()
 }
@@ -106,7 +103,7 @@ func (c *lsfCall) showArrays(ctx context.Context, client jobViewer, query *lsfbr
 		lines = append(lines, lsfbridge.ArrayLineOf(&a))
 		return nil
 	})
-	if err != nil && !isCode(err, queue.NoSuchJob) || len(lines) == 0 {
+	if err != nil || len(lines) == 0 {
 		return 0, err
 	}
 	_, err = c.stdout.Write(lsfbridge.PrintArrays(lines, query.Wide))
@@ -188,5 +185,3 @@ func (f finds) missing() []string {
 	}
 	return texts
 }
-
-func isCode(err error, code queue.Code) bool { return isQueueError(err, &queue.Error{Code: code}) }

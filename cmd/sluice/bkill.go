@@ -142,27 +142,13 @@ func actOnSelected(ctx context.Context, client jobController, act wire.ActReques
 	return err
 }
 
-// actOnFiltered acts on all jobs that fit, or on the one that was submitted last.
+// actOnFiltered acts on all unfinished jobs that fit, or on the one that was submitted last.
 func actOnFiltered(ctx context.Context, client jobController, act wire.ActRequest, order *lsfbridge.JobOrder, o *outcome) error {
-	filter := order.Filter
-	if order.Mine {
-		cluster, err := client.Cluster(ctx)
-		if err != nil {
-			return err
-		}
-		filter.User = cluster.User
-	}
-	if order.All && order.Indices == nil && filter.User != "" {
-		act.Filter = filter
+	if order.All && order.Indices == nil {
+		act.Filter = order.Filter // without a user: the caller's; without states: whole arrays
 		return client.Act(ctx, act, o.add)
 	}
-	var ids []queue.ID
-	err := client.Jobs(ctx, wire.JobsRequest{Filter: filter}, func(job queue.Job) error {
-		if order.Indices == nil || (lsfbridge.JobSelector{Job: job.ID.Job, Ranges: order.Indices}).Matches(job.ID) {
-			ids = append(ids, job.ID)
-		}
-		return nil
-	})
+	ids, err := fitting(ctx, client, order)
 	if err != nil {
 		return err
 	}
@@ -175,6 +161,26 @@ func actOnFiltered(ctx context.Context, client jobController, act wire.ActReques
 		err = client.Act(ctx, act, o.add)
 	}
 	return err
+}
+
+// fitting lists the unfinished jobs and elements that an order is about.
+func fitting(ctx context.Context, client jobController, order *lsfbridge.JobOrder) (ids []queue.ID, err error) {
+	filter := order.Filter
+	filter.States = lsfbridge.Unfinished
+	if order.Mine {
+		cluster, err := client.Cluster(ctx)
+		if err != nil {
+			return nil, err
+		}
+		filter.User = cluster.User
+	}
+	err = client.Jobs(ctx, wire.JobsRequest{Filter: filter}, func(job queue.Job) error {
+		if order.Indices == nil || (lsfbridge.JobSelector{Job: job.ID.Job, Ranges: order.Indices}).Matches(job.ID) {
+			ids = append(ids, job.ID)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // lastSubmitted keeps the job with the highest number; an array as a whole, unless elements of it were asked for.

@@ -113,7 +113,7 @@ func newSetCommand() *cobra.Command {
 			if order == (app.Control{}) {
 				return usageError{errors.New("ctl set: want at least one of --target, --kp, --ki, --kd")}
 			}
-			return control(cmd, order)
+			return sendControl(cmd, order)
 		},
 	}
 	cmd.Flags().Float64Var(&target, "target", 0, "running per pending slots")
@@ -134,7 +134,7 @@ func newFlexCommand() *cobra.Command {
 			if err != nil || slots < 0 {
 				return usageError{fmt.Errorf("ctl flex %q: want a number of slots from 0", args[0])}
 			}
-			return control(cmd, app.Control{Flex: &slots})
+			return sendControl(cmd, app.Control{Flex: &slots})
 		},
 	}
 }
@@ -146,7 +146,7 @@ func newDrainCommand() *cobra.Command {
 		Example: "  sluice ctl drain sluice-7",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return control(cmd, app.Control{Drain: args[0]})
+			return sendControl(cmd, app.Control{Drain: args[0]})
 		},
 	}
 }
@@ -158,13 +158,13 @@ func newPauseCommand(name, short string, paused bool) *cobra.Command {
 		Example: "  sluice ctl " + name,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return control(cmd, app.Control{Paused: &paused})
+			return sendControl(cmd, app.Control{Paused: &paused})
 		},
 	}
 }
 
-// control sends an order and shows the status that it led to.
-func control(cmd *cobra.Command, order app.Control) error {
+// sendControl sends an order and shows the status that it led to.
+func sendControl(cmd *cobra.Command, order app.Control) error {
 	return withClient(cmd, func(ctx context.Context, client *wire.Client) error {
 		data, err := client.Control(ctx, order)
 		if err != nil {

@@ -145,5 +145,3 @@ func leadingAPI(args []string) (api string, rest []string, err error) {
 	}
 	return "", args, nil
 }
-
-func isQueueError(err error, want *queue.Error) bool { return err != nil && errors.Is(err, want) }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/queue"
+	"sluice/queue/host"
 )
 
 // lsfCommands are the subcommands that also answer to a symlink of their name.
@@ -24,6 +25,9 @@ var lsfCommands = []func() *cobra.Command{
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == host.KeeperArg {
+		os.Exit(host.Keep())
+	}
 	os.Exit(run(os.Args, os.Stderr))
 }
 
@@ -101,7 +105,7 @@ at 10 a tenth.`,
 		command.GroupID = groupLSF
 		root.AddCommand(command)
 	}
-	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newCtlCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newHostCommand(), newCtlCommand(), newVersionCommand())
 	return root
 }
 

@@ -63,6 +63,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.loop.observer = a.cfg.Observe
+	a.framework.SetFloor(a.cfg.Controller.MinSlots)
 	if err := a.serve(); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (a *App) openState(ctx context.Context) (*journal.Journal, error) {
 		return nil, err
 	}
 	a.onClose(release)
-	store, err := journal.Open(ctx, filepath.Join(a.cfg.StateDir, "journal.db"), journal.Options{})
+	store, err := journal.Open(filepath.Join(a.cfg.StateDir, "journal.db"), journal.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (a *App) Apply(c Control) error {
 	if err := a.loop.apply(c); err != nil {
 		return err
 	}
+	if c.Flex != nil {
+		a.framework.SetFloor(*c.Flex)
+	}
 	if c.Drain != "" {
 		return a.framework.Drain(c.Drain)
 	}

@@ -153,6 +153,7 @@ func OpenLocal(ctx context.Context, cfg LocalConfig) (*Local, error) {
 		return nil, err
 	}
 	cfg.Framework.Master = cluster.Master()
+	cfg.Framework.NewCluster = true
 	system, err := Open(ctx, cfg.Config)
 	if err != nil {
 		return nil, errors.Join(err, cluster.Close())

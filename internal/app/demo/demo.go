@@ -64,7 +64,7 @@ type demo struct {
 	client    *wire.Client
 	started   time.Time
 	recording *recording
-	finished  int // jobs in a final state, as last seen
+	submitted time.Time // the last time
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -95,8 +95,7 @@ func (d *demo) drive(ctx context.Context, failed <-chan error) error {
 			}
 			rest = rest[1:]
 		}
-		status := d.look()
-		if len(rest) == 0 && status.Running+status.Pending+status.Waiting == 0 && idle(status) {
+		if status := d.look(); len(rest) == 0 && d.seen(status) && idle(status) {
 			return nil
 		}
 		select {
@@ -109,14 +108,22 @@ func (d *demo) drive(ctx context.Context, failed <-chan error) error {
 	}
 }
 
-// idle says that everything was given back: no host and no offers.
-func idle(s app.Status) bool { return s.Supply == 0 && s.Hosts == 0 && s.Suppressed }
+// seen says that the system has been polled since the last submission.
+func (d *demo) seen(s app.Status) bool {
+	return s.At.Add(-time.Duration(s.PollAgeSeconds * float64(time.Second))).After(d.submitted)
+}
+
+// idle says that no job is left and everything was given back: no host and no offers.
+func idle(s app.Status) bool {
+	return s.Running+s.Pending+s.Waiting == 0 && s.Supply == 0 && s.Hosts == 0 && s.Suppressed
+}
 
 func (d *demo) submit(ctx context.Context, s Submission) error {
 	answer, err := d.cfg.Bsub(ctx, s.Args, []string{"SLUICE_API=" + d.client.API()})
 	if err != nil {
 		return fmt.Errorf("bsub %v: %w", s.Args, err)
 	}
+	d.submitted = time.Now()
 	d.clearLine()
 	return d.printf("%6.1fs  $ bsub %s\n         %s", time.Since(d.started).Seconds(), shellWords(s.Args), answer)
 }
