@@ -142,7 +142,10 @@ func (p *conditionParser) test() *queue.Condition {
 
 // about sets the job that a test is about: digits name a job or an element, everything else is a job name.
 func (p *conditionParser) about(c *queue.Condition, word string, quoted bool) *queue.Condition {
-	if c == nil || p.failed || word == "" || strings.ContainsFunc(word, isBreak) {
+	if c == nil || p.failed || strings.ContainsFunc(word, isBreak) {
+		return p.fail()
+	}
+	if word, c.Each = strings.CutSuffix(word, eachMark); word == "" {
 		return p.fail()
 	}
 	if quoted || word[0] < '0' || word[0] > '9' {
@@ -187,6 +190,9 @@ func (p *conditionParser) word() (word string, quoted bool) {
 	word, p.rest = p.rest[:end], p.rest[end:]
 	return word, false
 }
+
+// eachMark after an array makes each element wait for the element of the same index.
+const eachMark = "[*]"
 
 // bareEnds end a job name that is not quoted.
 const bareEnds = " \t\n()&|!,\"'"
@@ -248,10 +254,14 @@ func appendCondition(b []byte, c *queue.Condition, nested bool) []byte {
 
 func appendTest(b []byte, c *queue.Condition) []byte {
 	b = append(append(b, c.Op...), '(')
+	each := ""
+	if c.Each {
+		each = eachMark
+	}
 	if c.Job != (queue.ID{}) {
-		b = append(b, c.Job.String()...)
+		b = append(append(b, c.Job.String()...), each...)
 	} else {
-		b = append(b, quoteName(c.Name)...)
+		b = append(b, quoteName(c.Name+each)...)
 	}
 	switch c.Compare {
 	case "":

@@ -16,7 +16,7 @@ type JobOrder struct {
 	Success string
 
 	Selectors []JobSelector
-	// All says that the order is for all jobs that Filter selects, not only for the one submitted last.
+	// All says that the order is for all unfinished jobs that Filter selects, not only for the one submitted last.
 	All     bool
 	Mine    bool // only the caller's jobs
 	Filter  queue.Filter
@@ -56,7 +56,7 @@ func ParseJobOrder(command string, args []string) (*JobOrder, error) {
 	if err != nil {
 		return nil, err
 	}
-	order := &JobOrder{Mine: true, Filter: queue.Filter{States: slices.Clone(unfinished)}}
+	order := &JobOrder{Mine: true}
 	named := false
 	for _, o := range options {
 		names, err := order.option(o)
@@ -102,9 +102,6 @@ func (order *JobOrder) option(o given) (names bool, err error) {
 		order.Signal, err = parseSignal(o.value)
 	case "u":
 		order.Mine, order.Filter.User = false, o.value
-		if o.value == "all" {
-			order.Filter.User = ""
-		}
 		return true, nil
 	case "q":
 		order.Filter.Queue = o.value

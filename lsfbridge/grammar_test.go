@@ -110,8 +110,10 @@ func drawCondition(t *rapid.T, depth int) *queue.Condition {
 	job := func(c queue.Condition) *queue.Condition {
 		if rapid.Bool().Draw(t, "by id") {
 			c.Job = queue.ID{Job: rapid.Int64Range(1, 1<<40).Draw(t, "id"), Index: rapid.IntRange(0, 3).Draw(t, "index")}
+			c.Each = c.Job.Index == 0 && rapid.Bool().Draw(t, "each")
 		} else {
 			c.Name = strings.ReplaceAll(text(nameChars, 1, 20).Draw(t, "name"), `"`, "'")
+			c.Each = rapid.Bool().Draw(t, "each")
 		}
 		return &c
 	}
@@ -166,6 +168,8 @@ func TestConditions(t *testing.T) {
 		"exit(70)":                        "exit(70)",
 		"numdone(arr, *) || numrun(9,<4)": "numdone(arr, *) || numrun(9, < 4)",
 		"done(arr[3])":                    "done(arr[3])",
+		"done(arr[*]) && ended(12[*])":    "done(arr[*]) && ended(12[*])",
+		`"a b[*]"`:                        `done("a b[*]")`,
 		"7up":                             `done("7up")`,
 		"done":                            "done(done)",
 	} {
@@ -175,7 +179,7 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", " ", "done(", "done()", "done(1", "done(1))", "1 &&", "&& 1", "1 & 2", "!", "(1", `done("a)`, "numdone(arr)",
-		"done(1, 3)", "exit(1, x)", "exit(1, >=)", "numdone(1, 99999999999)", "0", "1 2", `done("")`, "done(\"a\x00b\")",
+		"done(1, 3)", "exit(1, x)", "exit(1, >=)", "numdone(1, 99999999999)", "0", "1 2", "done([*])", "12[3][*]x&", `done("")`, "done(\"a\x00b\")",
 		strings.Repeat("!", 70) + "1", strings.Repeat("(", 70) + "1" + strings.Repeat(")", 70),
 		strings.Repeat("1&&", 300) + "1", strings.Repeat("a", 5000)} {
 		if c, err := ParseCondition(text); !errors.Is(err, conditionSyntax) {

@@ -42,7 +42,7 @@ const (
 	longIndent = 21
 
 	schedulingTitle = " SCHEDULING PARAMETERS:"
-	longRule   = "------------------------------------------------------------------------------\n"
+	longRule        = "------------------------------------------------------------------------------\n"
 	// thresholds of load: there are none.
 	thresholds = `           r15s   r1m  r15m   ut      pg    io   ls    it    tmp    swp    mem
  loadSched   -     -     -     -       -     -    -     -     -      -      -  

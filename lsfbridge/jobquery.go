@@ -40,8 +40,8 @@ type JobQuery struct {
 
 var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X noheader json u: q: m: J: P: o: N:", false)
 
-// unfinished are the states that bjobs shows without -a and -d.
-var unfinished = []queue.State{queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
+// Unfinished are the states of jobs that have not ended: those that bjobs shows and bkill 0 kills.
+var Unfinished = []queue.State{queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
 	queue.Unknown, queue.Zombie}
 
 // statesOf are the states that each option shows, and what bjobs says when there is no such job.
@@ -147,7 +147,7 @@ func (q *JobQuery) states(set func(string) bool) {
 	case set("a"):
 		q.none, q.Filter.States = "No job found", nil
 	case asked == 0:
-		q.Filter.States = slices.Clone(unfinished)
+		q.Filter.States = slices.Clone(Unfinished)
 	case asked > 1:
 		q.none = "No unfinished job found"
 	}

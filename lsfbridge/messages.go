@@ -30,13 +30,23 @@ var lsfText = map[queue.Code]struct {
 // Explain is LSF's text for err where LSF has one, without the name it is about and without the final full stop; else the
 // error's own text, which is one line.
 func Explain(err error) string {
-	if e, ok := errors.AsType[*queue.Error](err); ok {
-		if known, ok := lsfText[e.Code]; ok {
-			return known.text
-		}
-		return printable(e.Text)
+	e, ok := errors.AsType[*queue.Error](err)
+	if !ok {
+		return printable(err.Error())
 	}
-	return printable(err.Error())
+	if known, ok := known(e); ok {
+		return known
+	}
+	return printable(e.Text)
+}
+
+// known is LSF's text for an error that LSF has too.
+func known(e *queue.Error) (text string, ok bool) {
+	if e.Code == queue.BadDependency && e.Kind == queue.KindInvalid {
+		return "", false // no job is missing, the condition makes no sense
+	}
+	entry, ok := lsfText[e.Code]
+	return entry.text, ok
 }
 
 // ExplainSubmission is the line with which bsub refuses a job.
@@ -45,9 +55,8 @@ func ExplainSubmission(err error) string {
 	if !ok {
 		return Explain(err) + ". Job not submitted."
 	}
-	known := lsfText[e.Code]
-	if known.named && e.Subject != "" {
-		return printable(e.Subject) + ": " + known.text + ". Job not submitted."
+	if text, ok := known(e); ok && lsfText[e.Code].named && e.Subject != "" {
+		return printable(e.Subject) + ": " + text + ". Job not submitted."
 	}
 	return Explain(err) + ". Job not submitted."
 }
