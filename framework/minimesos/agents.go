@@ -280,21 +280,23 @@ func agentResources(cfg AgentConfig) bundle {
 	return b
 }
 
-var rangesText = regexp.MustCompile(`^\[(\d+)-(\d+)\]$`)
+var rangesText = regexp.MustCompile(`^\[\d+-\d+(?:,\d+-\d+)*\]$`)
 
 // attribute gives a value the type that a real agent sees in its text.
 func attribute(name, value string) mesos.Attribute {
 	if f, err := strconv.ParseFloat(value, 64); err == nil {
 		return mesos.Attribute{Name: name, Type: mesos.SCALAR, Scalar: &mesos.Value_Scalar{Value: f}}
 	}
-	if found := rangesText.FindStringSubmatch(value); found != nil {
-		begin, err1 := strconv.ParseUint(found[1], 10, 64)
-		end, err2 := strconv.ParseUint(found[2], 10, 64)
-		if err1 == nil && err2 == nil {
-			return mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: &mesos.Value_Ranges{
-				Range: []mesos.Value_Range{{Begin: begin, End: end}},
-			}}
+	if rangesText.MatchString(value) {
+		ranges := &mesos.Value_Ranges{}
+		for _, part := range strings.Split(strings.Trim(value, "[]"), ",") {
+			begin, end, _ := strings.Cut(part, "-")
+			var r mesos.Value_Range
+			r.Begin, _ = strconv.ParseUint(begin, 10, 64) // digits, and who writes more than fit gets the greatest
+			r.End, _ = strconv.ParseUint(end, 10, 64)
+			ranges.Range = append(ranges.Range, r)
 		}
+		return mesos.Attribute{Name: name, Type: mesos.RANGES, Ranges: ranges}
 	}
 	return mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: value}}
 }

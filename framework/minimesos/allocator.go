@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
 // An agent whose free part has neither of these is not offered.
@@ -38,8 +40,8 @@ type allocFramework struct {
 	roles      map[string]bool
 	suppressed map[string]bool
 	filters    map[filterKey][]filter
-	held       map[string]bundle // by role: offered or used
-	count      map[string]int    // by role: allocations so far, breaks ties
+	held       map[string]amounts // by role: offered or used
+	count      map[string]int     // by role: allocations so far, breaks ties
 }
 
 type filterKey struct{ role, agent string }
@@ -86,7 +88,7 @@ func (a *allocator) setAgentActive(id string, active bool) {
 func (a *allocator) setFramework(id string, roles, suppressed []string, gpus bool) {
 	f := a.frameworks[id]
 	if f == nil {
-		f = &allocFramework{filters: map[filterKey][]filter{}, held: map[string]bundle{}, count: map[string]int{}}
+		f = &allocFramework{filters: map[filterKey][]filter{}, held: map[string]amounts{}, count: map[string]int{}}
 		a.frameworks[id] = f
 	}
 	f.gpus, f.roles, f.suppressed = gpus, map[string]bool{}, map[string]bool{}
@@ -153,7 +155,7 @@ func (a *allocator) charge(framework, role, agent string, res bundle) {
 		g.free = g.free.minus(res)
 	}
 	if f := a.frameworks[framework]; f != nil {
-		f.held[role] = f.held[role].plus(res)
+		f.held[role] = f.held[role].add(res, 1)
 	}
 }
 
@@ -169,7 +171,7 @@ func (a *allocator) recover(now time.Time, back allocation, refusal time.Duratio
 	if f == nil {
 		return
 	}
-	f.held[back.role] = f.held[back.role].minus(back.resources)
+	f.held[back.role] = f.held[back.role].add(back.resources, -1)
 	if refusal > 0 && f.roles[back.role] && a.agents[back.agent] != nil {
 		key := filterKey{back.role, back.agent}
 		expires := now.Add(min(max(refusal, a.interval), maxRefusal))
@@ -184,11 +186,11 @@ func (a *allocator) allocate(now time.Time) []allocation {
 	capacity := a.capacity()
 	for _, id := range a.order {
 		agent := a.agents[id]
-		if !agent.active || !allocatable(agent.free) {
+		if !agent.active {
 			continue
 		}
 		tried := map[candidate]bool{}
-		for {
+		for allocatable(agent.free) {
 			c, ok := a.next(tried, capacity)
 			if !ok {
 				break
@@ -200,7 +202,7 @@ func (a *allocator) allocate(now time.Time) []allocation {
 			}
 			f := a.frameworks[c.framework]
 			agent.free = agent.free.minus(res)
-			f.held[c.role] = f.held[c.role].plus(res)
+			f.held[c.role] = f.held[c.role].add(res, 1)
 			f.count[c.role]++
 			out = append(out, allocation{c.framework, c.role, id, res})
 		}
@@ -235,60 +237,92 @@ func (a *allocator) wants(c candidate, id string, agent *allocAgent, res bundle)
 	return !slices.ContainsFunc(f.filters[filterKey{c.role, id}], covers)
 }
 
-// candidate is a framework in one of its roles.
-type candidate struct{ role, framework string }
+// amounts are thousandths of scalar resources by name.
+type amounts map[string]int64
 
-// next returns the candidate that is next in the order of fairness and has not been tried yet: by the share of the
-// role, then by that of the framework within it; ties go to who was given less often, then to the first name.
-func (a *allocator) next(tried map[candidate]bool, capacity map[string]int64) (candidate, bool) {
-	roleHeld, roleCount := map[string]bundle{}, map[string]int{}
-	var candidates []candidate
-	for id, f := range a.frameworks {
-		for role, held := range f.held {
-			roleHeld[role] = roleHeld[role].plus(held)
-			roleCount[role] += f.count[role]
-		}
-		for role := range f.roles {
-			c := candidate{role, id}
-			if f.active && !f.suppressed[role] && !tried[c] {
-				candidates = append(candidates, c)
-			}
+// add adds the scalars of b, sign times, and returns the sum: a is changed, unless it is nil.
+func (a amounts) add(b bundle, sign int64) amounts {
+	if a == nil {
+		a = amounts{}
+	}
+	for _, r := range b {
+		if r.kind == mesos.SCALAR {
+			a[r.name] += sign * r.milli
 		}
 	}
-	if len(candidates) == 0 {
-		return candidate{}, false
-	}
-	return slices.MinFunc(candidates, func(x, y candidate) int {
-		fx, fy := a.frameworks[x.framework], a.frameworks[y.framework]
-		if x.role != y.role {
-			return cmp.Or(
-				cmp.Compare(dominantShare(roleHeld[x.role], capacity), dominantShare(roleHeld[y.role], capacity)),
-				cmp.Compare(roleCount[x.role], roleCount[y.role]),
-				cmp.Compare(x.role, y.role))
-		}
-		return cmp.Or(
-			cmp.Compare(dominantShare(fx.held[x.role], capacity), dominantShare(fy.held[y.role], capacity)),
-			cmp.Compare(fx.count[x.role], fy.count[y.role]),
-			cmp.Compare(x.framework, y.framework))
-	}), true
+	return a
 }
 
-func (a *allocator) capacity() map[string]int64 {
-	sum := map[string]int64{}
-	for _, agent := range a.agents {
-		for _, r := range agent.total {
-			sum[r.name] += r.milli
-		}
-	}
-	return sum
-}
-
-func dominantShare(held bundle, capacity map[string]int64) float64 {
+// share is the greatest part of a capacity.
+func (a amounts) share(capacity amounts) float64 {
 	share := 0.0
-	for _, r := range held {
-		if total := capacity[r.name]; total > 0 {
-			share = max(share, float64(held.scalar(r.name))/float64(total))
+	for name, held := range a {
+		if total := capacity[name]; total > 0 {
+			share = max(share, float64(held)/float64(total))
 		}
 	}
 	return share
+}
+
+// candidate is a framework in one of its roles.
+type candidate struct{ role, framework string }
+
+// standing is what decides about a candidate's turn, the first difference counting.
+type standing struct {
+	roleShare float64
+	roleCount int
+	ownShare  float64
+	ownCount  int
+	candidate
+}
+
+func compareStandings(x, y standing) int {
+	return cmp.Or(
+		cmp.Compare(x.roleShare, y.roleShare), cmp.Compare(x.roleCount, y.roleCount), cmp.Compare(x.role, y.role),
+		cmp.Compare(x.ownShare, y.ownShare), cmp.Compare(x.ownCount, y.ownCount), cmp.Compare(x.framework, y.framework),
+	)
+}
+
+// next returns the candidate that is next in the order of fairness and has not been tried yet: by the share of the
+// role, then by that of the framework within it; ties go to who was given less often, then to the first name.
+func (a *allocator) next(tried map[candidate]bool, capacity amounts) (candidate, bool) {
+	roleHeld, roleCount := map[string]amounts{}, map[string]int{}
+	for _, f := range a.frameworks {
+		for role, held := range f.held {
+			sum := roleHeld[role]
+			if sum == nil {
+				sum = amounts{}
+				roleHeld[role] = sum
+			}
+			for name, n := range held {
+				sum[name] += n
+			}
+			roleCount[role] += f.count[role]
+		}
+	}
+	var best standing
+	found := false
+	for id, f := range a.frameworks {
+		for role := range f.roles {
+			c := candidate{role, id}
+			if !f.active || f.suppressed[role] || tried[c] {
+				continue
+			}
+			s := standing{
+				roleHeld[role].share(capacity), roleCount[role], f.held[role].share(capacity), f.count[role], c,
+			}
+			if !found || compareStandings(s, best) < 0 {
+				best, found = s, true
+			}
+		}
+	}
+	return best.candidate, found
+}
+
+func (a *allocator) capacity() amounts {
+	sum := amounts{}
+	for _, agent := range a.agents {
+		sum.add(agent.total, 1)
+	}
+	return sum
 }

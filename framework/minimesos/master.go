@@ -53,7 +53,9 @@ func newMaster(cfg *Config, id, address string) *master {
 		recovered:   map[string]bool{},
 		offers:      map[string]*offer{},
 	}
-	m.allocationTick = time.AfterFunc(cfg.AllocationInterval, m.tick)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.allocationTick = m.after(cfg.AllocationInterval, m.tick)
 	return m
 }
 
@@ -67,11 +69,6 @@ func (m *master) stop() {
 
 // tick is the periodic run of the allocator.
 func (m *master) tick() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.stopped {
-		return
-	}
 	m.allocate()
 	m.allocationTick.Reset(m.cfg.AllocationInterval)
 }

@@ -272,38 +272,7 @@ func (r *replayer) addAgent(s *step) {
 		})
 		return
 	}
-	cfg := AgentConfig{Attributes: map[string]string{}}
-	for _, part := range strings.Split(s.Resources, ";") {
-		name, value, _ := strings.Cut(part, ":")
-		number, _ := strconv.ParseFloat(value, 64)
-		if kind, role, reserved := strings.Cut(strings.TrimSuffix(name, ")"), "("); reserved && role != unreserved {
-			part := cfg.Reserved[role]
-			switch kind {
-			case "cpus":
-				part.CPUs = number
-			case "mem":
-				part.MemMiB = number
-			case "disk":
-				part.DiskMiB = number
-			}
-			if cfg.Reserved == nil {
-				cfg.Reserved = map[string]Reservation{}
-			}
-			cfg.Reserved[role] = part
-		}
-		switch strings.TrimSuffix(name, "(*)") {
-		case "cpus":
-			cfg.CPUs = number
-		case "mem":
-			cfg.MemMiB = number
-		case "disk":
-			cfg.DiskMiB = number
-		case "ports":
-			first, last, _ := strings.Cut(strings.Trim(value, "[]"), "-")
-			cfg.PortFirst, _ = strconv.ParseUint(first, 10, 64)
-			cfg.PortLast, _ = strconv.ParseUint(last, 10, 64)
-		}
-	}
+	cfg := agentConfig(s.Resources)
 	for _, part := range strings.Split(s.Attributes, ";") {
 		if name, value, ok := strings.Cut(part, ":"); ok {
 			cfg.Attributes[name] = value
@@ -320,6 +289,41 @@ func (r *replayer) addAgent(s *step) {
 		r.m.mu.Unlock()
 		a.connect(r.m)
 	})
+}
+
+// agentConfig reads what is given to a real agent: "cpus:4;cpus(web):1;mem:2048;ports:[31000-31999]".
+func agentConfig(resources string) AgentConfig {
+	// What the machine of the recordings had, where nothing else was said.
+	cfg := AgentConfig{
+		Attributes: map[string]string{}, Reserved: map[string]Reservation{},
+		DiskMiB: 252899, PortFirst: 31000, PortLast: 32000,
+	}
+	for _, part := range strings.Split(resources, ";") {
+		name, value, _ := strings.Cut(part, ":")
+		number, _ := strconv.ParseFloat(value, 64)
+		kind, role, reserved := strings.Cut(strings.TrimSuffix(name, ")"), "(")
+		reservation := cfg.Reserved[role]
+		cpus, mem := &cfg.CPUs, &cfg.MemMiB
+		if reserved = reserved && role != unreserved; reserved {
+			cpus, mem = &reservation.CPUs, &reservation.MemMiB
+		}
+		switch kind {
+		case "cpus":
+			*cpus = number
+		case "mem":
+			*mem = number
+		case "disk":
+			cfg.DiskMiB = number
+		case "ports":
+			first, last, _ := strings.Cut(strings.Trim(value, "[]"), "-")
+			cfg.PortFirst, _ = strconv.ParseUint(first, 10, 64)
+			cfg.PortLast, _ = strconv.ParseUint(last, 10, 64)
+		}
+		if reserved {
+			cfg.Reserved[role] = reservation
+		}
+	}
+	return cfg
 }
 
 func (r *replayer) agentNumber(cfg AgentConfig) int {
