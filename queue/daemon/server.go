@@ -59,10 +59,13 @@ func listenUnix(path string) (net.Listener, error) {
 	if len(path) > longest {
 		return nil, fmt.Errorf("the path of a socket has at most %d characters: use a shorter state dir", longest)
 	}
-	if c, err := net.Dial("unix", path); err == nil {
-		return nil, errors.Join(errors.New("another daemon listens there"), c.Close())
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		if c, err := net.Dial("unix", path); err == nil {
+			return nil, errors.Join(errors.New("another daemon listens there"), c.Close())
+		} else if !errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, err
+		}
+		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
 	}
