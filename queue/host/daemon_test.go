@@ -230,6 +230,15 @@ func (d *daemon) end(key attemptKey) *wire.Ended {
 	return d.ended[key]
 }
 
+// pid waits until a job is started.
+func (d *daemon) pid(key attemptKey) int {
+	d.t.Helper()
+	d.await("start of job "+key.String(), func() bool { return d.started[key] != nil })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return int(d.started[key].Pid)
+}
+
 func (d *daemon) signal(key attemptKey, number, exitCode int32, reason string) {
 	d.t.Helper()
 	d.send(&wire.DaemonMessage{Body: &wire.DaemonMessage_Signal{Signal: &wire.Signal{
@@ -346,13 +355,18 @@ var ownUser = sync.OnceValue(func() string {
 })
 
 // hostProcess is a host in a process of its own.
-func hostProcess(t *testing.T, d *daemon) *exec.Cmd {
+func hostProcess(t *testing.T, d *daemon, change ...func(*exec.Cmd, *testHost)) *exec.Cmd {
 	t.Helper()
-	text, err := json.Marshal(testHost{Socket: d.socket, WorkDir: workDir(t)})
+	h := testHost{Socket: d.socket, WorkDir: workDir(t)}
+	cmd := exec.Command("/proc/self/exe")
+	for _, c := range change {
+		c(cmd, &h)
+	}
+	text, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/proc/self/exe", hostArg, string(text))
+	cmd.Args = append(cmd.Args, hostArg, string(text))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -362,6 +376,14 @@ func hostProcess(t *testing.T, d *daemon) *exec.Cmd {
 		_ = cmd.Wait()
 	})
 	return cmd
+}
+
+// exitCodeOf waits for a host process, and kills one that does not end.
+func exitCodeOf(cmd *exec.Cmd) int {
+	hard := time.AfterFunc(testPatience, func() { _ = cmd.Process.Kill() })
+	defer hard.Stop()
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
 }
 
 // eventually waits for a condition outside this process.

@@ -67,7 +67,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatalf("%v", ended)
 	}
 	lines := strings.Split(readFile(t, out), "\n")
-	pid := d.started[keyOf(ended.Attempt)].Pid
+	pid := int32(d.pid(keyOf(ended.Attempt)))
 	want := []string{
 		"EMPTY=", "LSB_JOBID=7", "LSB_JOBINDEX=0", "LSB_MCPU_HOSTS=h1 1 ", "LOGNAME=" + ownUser(), "ODD=a=b c",
 		"PATH=/usr/local/bin:/usr/bin:/bin", "PWD=/usr", "SHELL=/bin/sh", "USER=u",
