@@ -52,7 +52,8 @@ func bjobs(ctx context.Context, c *lsfCall, client jobViewer) (int, error) {
 	}
 	ask.Filter.IDs = idsOf(query.Selectors)
 	ask.Reasons = query.Pending || query.Suspended || query.Form >= lsfbridge.FormLong
-	ask.Env = query.Form == lsfbridge.FormLong // for the home directory
+	// For the name of the home directory; an environment for each of all jobs would be too much.
+	ask.Env = query.Form == lsfbridge.FormLong && len(query.Selectors) > 0
 	found := newFinds(query.Selectors)
 	shown := 0
 	if query.Form == lsfbridge.FormArrays {

@@ -69,7 +69,9 @@ func demoDefaults() app.LocalConfig {
 	c.Framework.User = currentUser()
 	c.Agents, c.AgentCPUs, c.AgentMemMiB = 4, 4, 4*512
 	c.Controller.Period = 250 * time.Millisecond
+	c.Controller.ScaleInDelay = 500 * time.Millisecond
 	c.Framework.Fleet.IdleTimeout = 3 * time.Second
+	c.Framework.Fleet.MaxHostSlots, c.Framework.Fleet.HostsPerAgent = 2, 2
 	c.AllocationInterval = 100 * time.Millisecond
 	return c
 }
@@ -120,6 +122,9 @@ func fitCluster(cmd *cobra.Command, local *app.LocalConfig, slots int) {
 	need := (slots + local.Agents - 1) / local.Agents
 	if !cmd.Flags().Changed("agent-cpus") {
 		local.AgentCPUs = max(local.AgentCPUs, need)
+	}
+	if !cmd.Flags().Changed("max-host-slots") {
+		local.Framework.Fleet.MaxHostSlots = max(local.Framework.Fleet.MaxHostSlots, (local.AgentCPUs+1)/local.Framework.Fleet.HostsPerAgent)
 	}
 	if !cmd.Flags().Changed("agent-mem") {
 		local.AgentMemMiB = max(local.AgentMemMiB, local.AgentCPUs*local.Framework.Fleet.SlotMemMiB)

@@ -96,6 +96,7 @@ func (d *demo) drive(ctx context.Context, failed <-chan error) error {
 			rest = rest[1:]
 		}
 		if status := d.look(); len(rest) == 0 && d.seen(status) && idle(status) {
+			d.recording.close(Sample{At: time.Since(d.started), Status: status})
 			return nil
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -100,8 +101,26 @@ func newPanel(title string, lines []line, samples []Sample) (*plot.Plot, error) 
 	if n := len(samples); n > 0 {
 		p.X.Min, p.X.Max = 0, math.Max(samples[n-1].At.Seconds(), 1)
 	}
-	p.Y.Max = math.Max(p.Y.Max*1.08, 1e-3)
+	p.Y.Max = math.Max(p.Y.Max*1.2, 1e-3)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	return p, nil
+}
+
+// ticks labels about five round numbers of an axis.
+func ticks(low, high float64) []plot.Tick {
+	const wanted = 5
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/wanted)))
+	for _, factor := range []float64{5, 2} {
+		if (high-low)/(step*factor) >= wanted-1 {
+			step *= factor
+			break
+		}
+	}
+	var marks []plot.Tick
+	for i := math.Ceil(low / step); i*step <= high; i++ {
+		marks = append(marks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'g', 6, 64)})
+	}
+	return marks
 }
 
 // runs is the curve cut where there is nothing to show.

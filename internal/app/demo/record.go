@@ -40,3 +40,6 @@ func (r *recording) add(s Sample) {
 	}
 	r.next = s.At + r.interval
 }
+
+// close keeps the last sample, due or not.
+func (r *recording) close(s Sample) { r.samples = append(r.samples, s) }
