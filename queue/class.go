@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"time"
 )
 
 // classKey is what makes pending jobs alike: if one of them cannot start now, none can.
@@ -12,7 +13,7 @@ type classKey struct {
 	user     *userState // only where the queue limits each user
 	priority int
 	min, max int
-	length   int // with Backfill: run limit, in powers of two
+	length   int // with Backfill: see lengthClass
 	need     Need
 }
 
@@ -235,6 +236,15 @@ func (q *Queue) withdraw(j *job) {
 	q.enlist(c)
 }
 
+// lengthClass puts run limits that differ by an eighth or less together.
+func lengthClass(limit time.Duration) int {
+	n := bits.Len64(uint64(limit))
+	if n < 4 {
+		return n
+	}
+	return n*8 + int(uint64(limit)>>(n-4)&7)
+}
+
 const maxIdleClasses = 1024
 
 // classOf finds or makes a job's class.
@@ -244,7 +254,7 @@ func (q *Queue) classOf(j *job) *class {
 		key.user = j.user
 	}
 	if q.cfg.Backfill {
-		key.length = bits.Len64(uint64(runLimit(j)))
+		key.length = lengthClass(runLimit(j))
 	}
 	if q.memo != nil && q.memo.classKey == key {
 		return q.memo

@@ -122,18 +122,30 @@ func (q *Queue) Kill(now time.Time, by Actor, id ID, signal int) error {
 	ends := signal == 0 || signal == sigINT || signal == sigQUIT || signal == sigKILL || signal == sigTERM
 	n := q.each(j, id, e, func(s State) bool { return ends && pends(s) },
 		func(id ID) { q.finish(now, id, 0, 0, reason) },
-		func(e *element) bool { q.askKill(now, e, signal, exitKilled, reason); return true })
+		func(e *element) bool {
+			away := e.state == Unknown || e.state == Zombie
+			switch {
+			case away && !ends:
+				return false
+			case away:
+				q.askKill(now, e, 0, exitKilled, reason) // which its host is told when it is back
+			default:
+				q.askKill(now, e, signal, exitKilled, reason)
+			}
+			return true
+		})
+	s := stateAll(j, id, e)
 	switch {
 	case n > 0:
 		return nil
-	case j.open == 0 || stateOf2(j, id, e).Final():
+	case s.Final():
 		return finished(id)
 	}
-	return wrongState(id, Pending, "it has no process to signal")
+	return wrongState(id, s, "it has no process to signal")
 }
 
-// stateOf2 is stateOf for anything; an array that has open elements counts as pending.
-func stateOf2(j *job, id ID, e *element) State {
+// stateAll is stateOf for arrays, too; one that has open elements counts as pending.
+func stateAll(j *job, id ID, e *element) State {
 	if j.array != nil && id.Index == 0 {
 		if j.open == 0 {
 			return Exited
@@ -216,7 +228,7 @@ func (q *Queue) Resume(now time.Time, by Actor, id ID) error {
 
 // judge is the answer to a command that did something to n elements, or found them in the state that it wanted.
 func (q *Queue) judge(n int, j *job, id ID, e *element, what string, wanted State) error {
-	s := stateOf2(j, id, e)
+	s := stateAll(j, id, e)
 	switch {
 	case n > 0 || s == wanted:
 		return nil
@@ -259,7 +271,7 @@ func (q *Queue) Requeue(now time.Time, by Actor, id ID) error {
 		q.commit(ev)
 	}, func(*element) bool { return false })
 	if n == 0 {
-		return wrongState(id, stateOf2(j, id, e), "it has not started, so it cannot be requeued")
+		return wrongState(id, stateAll(j, id, e), "it has not started, so it cannot be requeued")
 	}
 	return nil
 }

@@ -228,6 +228,7 @@ func (q *Queue) end(e *element, ev *Event) {
 	e.exit, e.usage, e.reason, e.ended = int16(ev.ExitCode), ev.Usage, ev.Reason, at
 	if e.run != nil {
 		slots = int(e.run.slots)
+		e.forced = ev.Reason == reasonForce
 		q.work += ev.At.Sub(e.started.time()).Seconds() * float64(slots)
 		if ev.ExitCode == 0 && ev.Reason == "" {
 			to = Done

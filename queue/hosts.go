@@ -69,7 +69,7 @@ func (q *Queue) JoinHost(now time.Time, name, sessionHash string, known []Attemp
 	knows := make(map[Attempt]bool, len(known))
 	for _, a := range known {
 		knows[a] = true
-		if e, err := q.reported(a.ID, a.Attempt); err != nil || e.run == nil && e.forced || e.run != nil && e.run.host != h {
+		if e, err := q.reported(a.ID, a.Attempt); err != nil || e.run == nil || e.run.host != h {
 			answer.Kill = append(answer.Kill, a)
 		}
 	}

@@ -47,12 +47,15 @@ func (j *job) viewPristine(index int) Job {
 
 func (e *element) view() Job {
 	j := e.job
-	v := Job{ID: e.id(), Spec: j.spec, State: e.state, SubmittedAt: j.submitted.time(), StartedAt: e.started.time(),
-		EndedAt: e.ended.time(), Attempt: int(e.attempt), Placement: e.place, PID: int(e.pid), ExitCode: int(e.exit),
-		Usage: e.usage, Reason: e.reason}
-	if e.state == Pending && v.Reason == "" {
-		v.Reason = j.ineligible.String()
+	v := Job{ID: e.id(), Spec: j.spec, State: e.state, SubmittedAt: j.submitted.time(), Attempt: int(e.attempt), Reason: e.reason}
+	if pends(e.state) {
+		if e.state == Pending && v.Reason == "" {
+			v.Reason = j.ineligible.String()
+		}
+		return v
 	}
+	v.StartedAt, v.EndedAt, v.Placement, v.PID = e.started.time(), e.ended.time(), e.place, int(e.pid)
+	v.ExitCode, v.Usage = int(e.exit), e.usage
 	return v
 }
 

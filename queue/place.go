@@ -2,10 +2,15 @@ package queue
 
 // fit is the number of slots of a class that a host could give now, to a job that ends by a time (never = unknown).
 func (q *Queue) fit(h *host, c *class, by stamp) int {
-	if c.allowed != nil && !c.allowed[h.spec.Name] || c.need.Exclusive && h.used > 0 {
+	if h.kept == q.pass.id && by > h.keptUntil {
 		return 0
 	}
-	if h.kept == q.pass.id && by > h.keptUntil {
+	return q.freeFor(h, c)
+}
+
+// freeFor is fit on a host that nobody keeps.
+func (q *Queue) freeFor(h *host, c *class) int {
+	if c.allowed != nil && !c.allowed[h.spec.Name] || c.need.Exclusive && h.used > 0 {
 		return 0
 	}
 	return q.share(c, h.free, h.spec.MemMiB, h.spec.MemMiB-h.mem, h.spec.GPUs-h.gpus)

@@ -111,7 +111,7 @@ func (q *Queue) hostReasons(j *job) (reasons []string) {
 			count[5]++
 		case h.used >= h.spec.Slots:
 			count[4]++
-		case q.fit(h, c, never) < least && h.kept != q.pass.id:
+		case q.freeFor(h, c) < least:
 			count[3]++
 		default:
 			usable++

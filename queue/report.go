@@ -89,11 +89,11 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 		e.pid = int32(ev.PID)
 	case JobStopAsked: // JobStopped follows
 	case JobKillAsked:
-		if e.state == Unknown {
-			q.turn(e, Zombie)
-		}
 		if ev.Signal != 0 {
 			break
+		}
+		if e.state == Unknown {
+			q.turn(e, Zombie)
 		}
 		r.ending, r.exit, r.reason = true, int16(ev.ExitCode), ev.Reason
 		r.requeue = ev.Reason == reasonRequeue

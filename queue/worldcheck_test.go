@@ -1,0 +1,195 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// idle complains of a job that pends although nothing keeps it from starting.
+func idle(q *Queue) error {
+	var ranks []rank
+	for _, c := range q.live {
+		if c.queue.active {
+			ranks = append(ranks, rank{c, c.head()})
+		}
+	}
+	slices.SortFunc(ranks, compareRanks)
+	blocked, limited := false, map[*queueState]bool{}
+	for _, r := range ranks {
+		c := r.class
+		left, hosts, room := 1<<30, 0, 0
+		if m := c.queue.spec.MaxSlots; m > 0 {
+			left = m - c.queue.held
+		}
+		if m := c.queue.spec.UserSlots; m > 0 {
+			left = min(left, m-c.queue.users[c.user])
+		}
+		for _, h := range q.hosts {
+			if !h.usable() || c.allowed != nil && !c.allowed[h.spec.Name] {
+				continue
+			}
+			slots, all := h.spec.Slots-h.used, h.spec.Slots
+			if each := q.memOf(&c.need); each > 0 && h.spec.MemMiB > 0 {
+				slots, all = min(slots, (h.spec.MemMiB-h.mem)/each), min(all, h.spec.MemMiB/each)
+			}
+			if c.need.GPUs > 0 {
+				slots, all = min(slots, h.spec.GPUs-h.gpus), min(all, h.spec.GPUs)
+			}
+			if h.sole > 0 || c.need.Exclusive && h.used > 0 {
+				slots = 0
+			}
+			if c.need.OneHost {
+				hosts, room = max(hosts, slots), max(room, all)
+			} else {
+				hosts, room = hosts+slots, room+all
+			}
+		}
+		switch {
+		case left < c.min:
+			limited[c.queue] = true // perhaps only since it kept hosts
+			blocked = blocked || room >= c.min
+		case hosts >= c.min && !blocked && !limited[c.queue]:
+			return fmt.Errorf("job %d (%+v, %d slots at least) pends although %d slots are there for it; dirty %v, kept until %v",
+				r.head.job.number, c.need, c.min, hosts, q.dirty, q.retryAt.time())
+		case room >= c.min:
+			blocked = true
+		}
+	}
+	return nil
+}
+
+func TestRandomWorlds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, anyConfig(t))
+		for range rapid.IntRange(1, 150).Draw(t, "steps") {
+			w.step()
+		}
+		w.replay()
+		w.drain()
+		w.replay()
+	})
+}
+
+// replay checks that the events give the state that they came from, wherever one stops.
+func (w *world) replay() {
+	w.q.Tick(w.now)
+	w.deliver()
+	w.points = append(w.points, point{len(w.events), w.now, dump(w.q)})
+	q, err := New(w.cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	applied := 0
+	for _, p := range w.points {
+		for ; applied < p.events; applied++ {
+			if err := q.Apply(w.events[applied]); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		q.begin(p.at, stampOf(p.at))
+		if out := q.Take(nil); len(out) > 0 {
+			w.t.Fatalf("replay decided on %v", out)
+		}
+		if err := audit(q); err != nil {
+			w.t.Fatalf("after replay: %v", err)
+		}
+		if got := dump(q); got != p.dump {
+			w.t.Fatalf("replay of %d events gives another state:\n%s", p.events, difference(got, p.dump))
+		}
+	}
+}
+
+// difference is the first line in which two texts differ.
+func difference(a, b string) string {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return fmt.Sprintf("line %d is  %s\n    was %s", i, x[i], y[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, were %d", len(x), len(y))
+}
+
+// drain lets everything end: no job may be lost, and none may be left that could run.
+func (w *world) drain() {
+	admin := Actor{User: "root", Admin: true}
+	for range 3 {
+		for _, n := range slices.Clone(w.names) {
+			if !w.hosts[n].connected {
+				w.join()
+			}
+		}
+	}
+	for _, s := range w.q.queues {
+		if err := w.q.SetQueue(w.now, admin, s.spec.Name, true, true); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.deliver()
+	big := HostSpec{Name: "big", Slots: 64, GPUs: 64}
+	if err := w.q.AddHost(w.now, big); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hosts["big"] = &machine{name: "big", procs: map[Attempt]*proc{}}
+	w.names = append(w.names, "big")
+	for range 2000 {
+		w.now = w.now.Add(time.Second)
+		for range 3 {
+			w.join()
+		}
+		for _, n := range w.names {
+			m := w.hosts[n]
+			for _, a := range sorted(m) {
+				if m.connected {
+					w.end(m, a, 0)
+					if err := w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: m.procs[a].code}); err != nil &&
+						!errors.Is(err, &Error{Code: StaleAttempt}) && !errors.Is(err, &Error{Code: NoSuchJob}) {
+						w.t.Fatal(err)
+					}
+					delete(m.procs, a)
+				}
+			}
+		}
+		w.q.Tick(w.now)
+		w.schedule()
+		if w.q.slots == [Unknown + 1]int{} {
+			break
+		}
+	}
+	w.account()
+}
+
+// account checks that every element ever submitted is in one state or was forgotten, and that nothing is left that could run.
+func (w *world) account() {
+	gone := map[int64]bool{}
+	for _, ev := range w.events {
+		if ev.Kind == JobForgotten {
+			gone[ev.Job.Job] = true
+		}
+	}
+	for _, id := range w.jobs {
+		n := 0
+		jobs, more := w.q.Jobs(Filter{IDs: []ID{id}}, ID{}, 1<<30)
+		for _, j := range jobs {
+			n++
+			if j.State.Final() {
+				continue
+			}
+			job := w.q.jobs.get(id.Job)
+			reasons := w.q.PendReasons(j.ID)
+			elsewhere := job.spec.Need.Hosts != "" || job.spec.MinSlots > 3 && job.queue.spec.Name == "tight"
+			if job.ineligible == gateOpen && !elsewhere && j.State == Pending && (job.array == nil || !job.array.each) {
+				w.t.Fatalf("job %v is %v at the end: %v", j.ID, j.State, reasons)
+			}
+		}
+		if want := w.sizes[id.Job]; !gone[id.Job] && (n != want || more) {
+			w.t.Fatalf("job %d has %d elements, want %d", id.Job, n, want)
+		}
+	}
+}
