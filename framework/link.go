@@ -85,7 +85,9 @@ func (l *link) run(ctx context.Context, id string) error {
 		case errors.Is(err, ErrRemoved) && l.cfg.NewFrameworkID:
 			if err := l.forgetID(ctx, &id); err != nil {
 				l.complain(err)
+				pause(ctx, lastRetry)
 			}
+			continue
 		case errors.Is(err, ErrFailedOver), errors.Is(err, ErrRemoved):
 			return err
 		}
@@ -210,7 +212,7 @@ func (l *link) read(ctx context.Context, s *session, stream mesos.Response, watc
 		watchdog.Reset(limit)
 		var e scheduler.Event
 		if err := stream.Decode(&e); err != nil {
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				return errors.New("it ended the event stream")
 			}
 			return err

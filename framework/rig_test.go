@@ -32,6 +32,7 @@ type rig struct {
 	fw      *Framework
 	goal    int
 	floor   int
+	turn    func() // before each turn of the control loop; may be nil
 }
 
 // until is how long a test waits for what must happen.
@@ -109,6 +110,9 @@ func (r *rig) start() *Framework {
 
 // poll is one turn of the control loop.
 func (r *rig) poll() queue.Snapshot {
+	if r.turn != nil {
+		r.turn()
+	}
 	s := r.batch.snapshot()
 	if r.fw != nil {
 		r.fw.SetGoal(r.goal, s)

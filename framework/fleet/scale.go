@@ -32,7 +32,18 @@ func (f *Fleet) reopen() {
 			closed = append(closed, m)
 		}
 	}
-	slices.SortStableFunc(closed, func(a, b *member) int { return cmp.Compare(b.view.Used, a.view.Used) })
+	// The fullest that still have room: a full one adds to the supply, but starts no job.
+	slices.SortStableFunc(closed, func(a, b *member) int {
+		fullA, fullB := a.view.Used >= a.Spec.Slots, b.view.Used >= b.Spec.Slots
+		switch {
+		case fullA == fullB:
+			return cmp.Compare(b.view.Used, a.view.Used)
+		case fullA:
+			return 1
+		default:
+			return -1
+		}
+	})
 	for _, m := range closed {
 		if p.total() == 0 {
 			return

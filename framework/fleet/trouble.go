@@ -23,6 +23,17 @@ type penalty struct {
 	until    time.Time
 }
 
+// diedYoung looks for the fault when a host did not live. A task that never reached its agent is not the agent's fault.
+func (f *Fleet) diedYoung(m *member, state TaskState) {
+	switch state {
+	case TaskFailed, TaskFinished, TaskError:
+		f.failed(m.Agent)
+	case TaskDropped, TaskGone:
+		f.stumble()
+	default: // somebody wanted it so
+	}
+}
+
 func (f *Fleet) failed(agent string) {
 	p := f.agents[agent]
 	p.until = f.now.Add(backoff(penaltyBase, p.failures, penaltyMax))

@@ -91,9 +91,8 @@ func (f *Fleet) ended(m *member, u Update) {
 	if state == Unreachable {
 		state = m.Before
 	}
-	unexpected := state != Closed && state != Releasing
-	if unexpected && (state != Open || f.now.Sub(m.LaunchedAt) < f.cfg.JoinTimeout) && gone {
-		f.failed(m.Agent)
+	if state != Closed && state != Releasing && (state != Open || f.now.Sub(m.LaunchedAt) < f.cfg.JoinTimeout) {
+		f.diedYoung(m, u.State)
 	}
 	f.gone(m, gone, reasonOf(u))
 }
