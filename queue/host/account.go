@@ -188,8 +188,8 @@ func switchThread(uid, gid uint32, groups []uint32) error {
 	}
 	set := func(call uintptr, id uint32) bool {
 		// These calls have no error: a second one, with an id that cannot be, tells the one in force.
-		unix.RawSyscall(call, uintptr(id), 0, 0)                      //nolint:errcheck // see above
-		now, _, _ := unix.RawSyscall(call, uintptr(^uint32(0)), 0, 0) //nolint:errcheck // see above
+		unix.RawSyscall(call, uintptr(id), 0, 0) //nolint:errcheck // see above
+		now, _, _ := unix.RawSyscall(call, uintptr(^uint32(0)), 0, 0)
 		return uint32(now) == id
 	}
 	if !set(unix.SYS_SETFSGID, gid) || !set(unix.SYS_SETFSUID, uid) {

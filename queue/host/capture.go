@@ -54,7 +54,10 @@ func newCapture(path string, limit int64, owner *account) (*capture, *os.File, e
 
 func (c *capture) run() {
 	defer close(c.done)
-	buffer, _ := copyBuffers.Get().(*[32 << 10]byte) //nolint:errcheck // the pool's New makes nothing else
+	buffer, ok := copyBuffers.Get().(*[32 << 10]byte)
+	if !ok {
+		panic("copyBuffers holds something else")
+	}
 	defer copyBuffers.Put(buffer)
 	for {
 		n, err := c.pipe.Read(buffer[:])

@@ -14,7 +14,7 @@ import (
 )
 
 // TokenVariable is the environment variable that brings a host its one-time token. Whoever reads it removes it.
-const TokenVariable = "SLUICE_HOST_TOKEN"
+const TokenVariable = "SLUICE_HOST_TOKEN" //nolint:gosec // the name of a variable
 
 // KeeperArg is the one argument of the keeper's process: a program that runs hosts calls Keep when it gets it.
 const KeeperArg = "host-keeper"

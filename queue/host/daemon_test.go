@@ -79,7 +79,7 @@ type daemon struct {
 
 func newDaemon(t testing.TB) *daemon {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sluice-test-") // t.TempDir may be too long for a socket
+	dir, err := os.MkdirTemp("", "sluice-test-") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func startHost(t testing.TB, d *daemon, change ...func(*Config)) *runningHost {
 // workDir is one that every user can enter; t.TempDir is not.
 func workDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sluice-test-")
+	dir, err := os.MkdirTemp("", "sluice-test-") //nolint:usetesting // see above
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
 	}

@@ -24,6 +24,9 @@ type ending struct {
 	deaf   bool      // the daemon takes no reports any more
 }
 
+// draining says whether the daemon is to hear of it: not of what it wanted itself.
+func (e *ending) draining() bool { return e.rank > 0 }
+
 // times calls what is due when.
 func (e *ending) times(due func(time.Time)) {
 	if !e.killAt.IsZero() && !e.killed {
@@ -41,10 +44,11 @@ func (s *session) end(e ending) {
 	if s.ending != nil && s.ending.rank >= e.rank {
 		return
 	}
-	if s.ending == nil {
-		s.tell(drainingMessage)
-	} else {
+	if s.ending != nil {
 		e.idleAt = s.ending.idleAt
+	}
+	if told := s.ending != nil && s.ending.draining(); e.draining() && !told {
+		s.tell(drainingMessage)
 	}
 	s.ending = &e
 	s.log.WithField("jobs", s.known.running).Infof("ending: %s", e.reason)

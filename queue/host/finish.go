@@ -22,8 +22,9 @@ const (
 	maxUndelivered = 1000
 )
 
-// finish delivers the output of a job whose processes are all gone, and frees what it held. What goes wrong becomes part of
-// the job's reason: nobody else can be told.
+// finish delivers the output of a job whose processes are all gone, and frees what it held. Output that cannot be delivered
+// becomes part of the reason of a job that failed. A job that did what it should is DONE all the same, as in LSF, so then
+// only the host's log tells.
 func (k *keeper) finish(j *job) {
 	p := &j.ready
 	for _, c := range []*capture{p.out, p.errOut} {
@@ -32,7 +33,10 @@ func (k *keeper) finish(j *job) {
 		}
 	}
 	if p.account != nil && !j.discard {
-		j.addReason(k.deliver(j))
+		if err := k.deliver(j); err != nil {
+			k.warn("job %s: %v", j.key, err)
+			j.addReason(err)
+		}
 	}
 	var errs []error
 	for _, c := range []*capture{p.out, p.errOut} {
@@ -50,7 +54,7 @@ func (k *keeper) finish(j *job) {
 
 func (j *job) addReason(err error) {
 	switch {
-	case err == nil:
+	case j.exitCode == 0:
 	case j.reason == "":
 		j.reason = err.Error()
 	default:

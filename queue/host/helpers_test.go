@@ -31,7 +31,11 @@ func ownerOf(t testing.TB, path string) uint32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.Sys().(*syscall.Stat_t).Uid
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		t.Fatalf("%T", info.Sys())
+	}
+	return stat.Uid
 }
 
 func home(t testing.TB) string {

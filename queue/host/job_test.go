@@ -188,7 +188,7 @@ func TestOtherUser(t *testing.T) {
 	}
 
 	for _, target := range []string{"/etc/sluice-test-must-not-be", filepath.Join(dir, "secret")} {
-		ended := d.run(newStart("echo gotcha", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout = dir, target }))
+		ended := d.run(newStart("echo gotcha; false", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout = dir, target }))
 		if !strings.Contains(ended.Reason, "permission denied") {
 			t.Errorf("-o %s: %v", target, ended)
 		}
@@ -197,7 +197,7 @@ func TestOtherUser(t *testing.T) {
 	if err := os.Symlink("/etc/sluice-test-must-not-be", link); err != nil {
 		t.Fatal(err)
 	}
-	if ended := d.run(newStart("echo gotcha", asNobody, func(s *wire.Start) { s.Stdout = link })); !strings.Contains(ended.Reason, "permission denied") {
+	if ended := d.run(newStart("echo gotcha; false", asNobody, func(s *wire.Start) { s.Stdout = link })); !strings.Contains(ended.Reason, "permission denied") {
 		t.Errorf("-o link: %v", ended)
 	}
 	if _, err := os.Stat("/etc/sluice-test-must-not-be"); err == nil {

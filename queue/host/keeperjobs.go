@@ -222,7 +222,7 @@ func (k *keeper) killRound(j *job, now time.Time) {
 }
 
 // sweep looks whether a job whose main process ended has left any behind, and ends those.
-func (k *keeper) sweep(j *job, now time.Time) {
+func (k *keeper) sweep(j *job) {
 	left, err := k.hasOrphans(j)
 	if err != nil {
 		k.warn("look for processes of job %s: %v", j.key, err)

@@ -59,6 +59,11 @@ func TestOutputThatCannotBeWrittenIsKept(t *testing.T) {
 	if err != nil || len(kept) != 1 || readFile(t, kept[0]) != "precious\n" {
 		t.Errorf("kept: %v, %v", kept, err)
 	}
+	// As in LSF, that is no failure of the job.
+	ended = d.run(newStart("echo precious", func(s *wire.Start) { s.Stdout = "/no/such/dir/f" }))
+	if ended.ExitCode != 0 || ended.Reason != "" {
+		t.Errorf("%v", ended)
+	}
 	out := filepath.Join(t.TempDir(), "out")
 	ended = d.run(newStart("echo to err >&2", func(s *wire.Start) { s.Stdout, s.Stderr = out, "/no/such/dir/f" }))
 	if report := readFile(t, out); ended.ExitCode != 0 || !strings.HasSuffix(report, "\n\nPS:\n\nFail to open stderr file /no/such/dir/f: no such file or directory.\n\n") {
@@ -91,8 +96,8 @@ func TestOutputToFIFO(t *testing.T) {
 	startHost(t, d)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	makeFIFO(t, fifo)
-	ended := d.run(newStart("echo x", func(s *wire.Start) { s.Stdout = fifo }))
-	if ended.ExitCode != 0 || !strings.Contains(ended.Reason, "open output file") {
+	ended := d.run(newStart("echo x; exit 2", func(s *wire.Start) { s.Stdout = fifo }))
+	if ended.ExitCode != 2 || !strings.Contains(ended.Reason, "open output file") {
 		t.Errorf("%v", ended)
 	}
 	ended = d.run(newStart("cat", func(s *wire.Start) { s.Stdin = fifo }))

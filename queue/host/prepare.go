@@ -61,13 +61,13 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) 
 	if p.cwd, p.cwdFD, err = enterable(p.account, s.GetCwd()); err != nil {
 		return p, err
 	}
-	if err = k.openOutputs(&p, s, key); err != nil {
+	if err := k.openOutputs(&p, s, key); err != nil {
 		return p, err
 	}
 	if p.stdin, err = openInput(p.account, p.cwd, s.GetStdin()); err != nil {
 		return p, err
 	}
-	if err = k.writeScript(&p, s.GetCommand(), key); err != nil {
+	if err := k.writeScript(&p, s.GetCommand(), key); err != nil {
 		return p, err
 	}
 	p.env = environment(s.GetEnv(), p.account, p.script)

@@ -29,7 +29,7 @@ func (k *keeper) reap() {
 	}
 	for _, j := range k.mains {
 		if !j.ended.IsZero() && (orphaned || j.phase == running) {
-			k.sweep(j, now)
+			k.sweep(j)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (k *keeper) pass(now time.Time) {
 		}
 		k.killRound(j, now)
 		if !j.ended.IsZero() {
-			k.sweep(j, now)
+			k.sweep(j)
 		}
 	}
 	for pid, h := range k.helpers {

@@ -31,7 +31,7 @@ type report struct {
 const (
 	reportRule    = "------------------------------------------------------------\n"
 	reportIndent  = "                            " // of a further host, under the first
-	maxReportName = 255                            // bytes of a command that stands for a name
+	maxReportName = 255                            // bytes of a name, or of a command that stands for one
 )
 
 // head is the report up to the output.
@@ -63,12 +63,13 @@ func (r report) head() string {
 	return b.String()
 }
 
+// title is the job's name, or the command, on one line.
 func (r report) title() string {
-	if r.name != "" {
-		return r.name
+	name := r.name
+	if name == "" {
+		name = r.command
 	}
-	name := strings.ReplaceAll(r.command, "\n", ";")
-	return name[:min(len(name), maxReportName)]
+	return strings.ReplaceAll(name[:min(len(name), maxReportName)], "\n", ";")
 }
 
 // hostWords is a list of slots' hosts as LSF writes it: the host alone for one slot, else count*host for each.

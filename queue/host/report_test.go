@@ -113,7 +113,7 @@ func TestReportsOfRuns(t *testing.T) {
 		"script.24.txt": "", "arr.25.2.txt": "", "cwd_missing.38.txt": "", "lname.28.txt": "",
 	} {
 		t.Run(file, func(t *testing.T) {
-			recorded := readFile(t, filepath.Join("testdata/reports", file))
+			recorded := readFile(t, filepath.Join("testdata", "reports", file))
 			r, _ := recordedReport(t, recorded)
 			cwd := t.TempDir()
 			if err := os.Mkdir(filepath.Join(cwd, "rep"), 0o755); err != nil {
@@ -128,7 +128,7 @@ func TestReportsOfRuns(t *testing.T) {
 			if ended := d.run(s); int(ended.ExitCode) != r.exitCode || ended.Reason != "" {
 				t.Errorf("%v", ended)
 			}
-			got := readFile(t, filepath.Join(cwd, "rep/out"))
+			got := readFile(t, filepath.Join(cwd, "rep", "out"))
 			if diff := cmp.Diff(normal(recorded), normal(got)); diff != "" {
 				t.Errorf("-recorded +written\n%s", diff)
 			}

@@ -86,7 +86,7 @@ func (s *session) welcome(w *wire.Welcome, now time.Time) error {
 			c.send(startedMessage(e.started))
 		}
 	}
-	if s.ending != nil {
+	if s.ending != nil && s.ending.draining() {
 		c.send(drainingMessage)
 	}
 	return nil
