@@ -24,9 +24,13 @@ var arrayColumns = [7]struct {
 	states []queue.State
 	width  int
 }{
-	{[]queue.State{queue.Pending}, 4}, {[]queue.State{queue.Done}, 4},
-	{[]queue.State{queue.Running, queue.Unknown, queue.Zombie}, 4}, {[]queue.State{queue.Exited}, 4},
-	{[]queue.State{queue.SysSuspended}, 5}, {[]queue.State{queue.UserSuspended}, 5}, {[]queue.State{queue.HeldPending}, 5},
+	{[]queue.State{queue.Pending}, 4},
+	{[]queue.State{queue.Done}, 4},
+	{[]queue.State{queue.Running, queue.Unknown, queue.Zombie}, 4},
+	{[]queue.State{queue.Exited}, 4},
+	{[]queue.State{queue.SysSuspended}, 5},
+	{[]queue.State{queue.UserSuspended}, 5},
+	{[]queue.State{queue.HeldPending}, 5},
 }
 
 // ArrayLineOf gives the facts that bjobs -A shows of an array.

@@ -15,10 +15,14 @@ func benchmarkJobs(b *testing.B, args ...string) {
 		b.Fatal(err)
 	}
 	const jobs = 100_000
-	spec := &queue.Spec{Name: "sweep", Command: "sleep 600", User: "openlava", Queue: "normal", SubmitHost: "olmaster", Cwd: "/home/u",
-		MinSlots: 1, MaxSlots: 1, Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: jobs, Step: 1}}}}
-	job := queue.Job{Spec: spec, State: queue.Running, SubmittedAt: recordedAt, StartedAt: recordedAt, PID: 7,
-		Placement: []queue.Placement{{Host: "compute-node-1", Slots: 1}}}
+	spec := &queue.Spec{
+		Name: "sweep", Command: "sleep 600", User: "openlava", Queue: "normal", SubmitHost: "olmaster", Cwd: "/home/u",
+		MinSlots: 1, MaxSlots: 1, Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: jobs, Step: 1}}},
+	}
+	job := queue.Job{
+		Spec: spec, State: queue.Running, SubmittedAt: recordedAt, StartedAt: recordedAt, PID: 7,
+		Placement: []queue.Placement{{Host: "compute-node-1", Slots: 1}},
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		p := NewJobPrinter(io.Discard, query, recordedAt)

@@ -12,8 +12,10 @@ import (
 
 // FuzzOptions checks that every command line is answered, and that what bsub takes keeps the limits.
 func FuzzOptions(f *testing.F) {
-	for _, line := range []string{"-J\x1fa[1-3]%2\x1f-n\x1f2,4\x1fsleep\x1f1", "-R\x1frusage[mem=5] span[hosts=1]\x1ftrue", "-lp\x1f12[1-3]",
-		"-o\x1fjobid:-7 stat delimiter=','", "-s\x1fUSR1\x1f0", "-b\x1f23:59\x1f-t\x1f1:1:0:0\x1ftrue", "-env\x1fall, ~A, B='x,y'\x1ftrue"} {
+	for _, line := range []string{
+		"-J\x1fa[1-3]%2\x1f-n\x1f2,4\x1fsleep\x1f1", "-R\x1frusage[mem=5] span[hosts=1]\x1ftrue", "-lp\x1f12[1-3]",
+		"-o\x1fjobid:-7 stat delimiter=','", "-s\x1fUSR1\x1f0", "-b\x1f23:59\x1f-t\x1f1:1:0:0\x1ftrue", "-env\x1fall, ~A, B='x,y'\x1ftrue",
+	} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

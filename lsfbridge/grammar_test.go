@@ -178,10 +178,12 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%q: got %q, %v", text, FormatCondition(c), err)
 		}
 	}
-	for _, text := range []string{"", " ", "done(", "done()", "done(1", "done(1))", "1 &&", "&& 1", "1 & 2", "!", "(1", `done("a)`, "numdone(arr)",
+	for _, text := range []string{
+		"", " ", "done(", "done()", "done(1", "done(1))", "1 &&", "&& 1", "1 & 2", "!", "(1", `done("a)`, "numdone(arr)",
 		"done(1, 3)", "exit(1, x)", "exit(1, >=)", "numdone(1, 99999999999)", "0", "1 2", "done([*])", "12[3][*]x&", `done("")`, "done(\"a\x00b\")",
 		strings.Repeat("!", 70) + "1", strings.Repeat("(", 70) + "1" + strings.Repeat(")", 70),
-		strings.Repeat("1&&", 300) + "1", strings.Repeat("a", 5000)} {
+		strings.Repeat("1&&", 300) + "1", strings.Repeat("a", 5000),
+	} {
 		if c, err := ParseCondition(text); !errors.Is(err, conditionSyntax) {
 			t.Errorf("%q: got %q, %v", text, FormatCondition(c), err)
 		}
@@ -210,9 +212,11 @@ func TestResourceRequirements(t *testing.T) {
 			t.Errorf("%q: got %+v, %v", c.text, got, err)
 		}
 	}
-	for _, text := range []string{"select[foo>", "nosuchres", "select[nosuchres>3]", "rusage[mem=]", "span[hosts=x]", "nosection[x]",
+	for _, text := range []string{
+		"select[foo>", "nosuchres", "select[nosuchres>3]", "rusage[mem=]", "span[hosts=x]", "nosection[x]",
 		"rusage[]", "rusage[mem=-1]", "rusage[mem=1e30]", "rusage[mem=5XB]", "rusage[lic=1]", "span[hosts=2]", "rusage[mem=5]]", "rusage[a[b]]",
-		"span[ptile=0]", "order[]", "mem>5 ]", "select[mem>5 || type==any]", "rusage[mem=NaN]", strings.Repeat(" ", 5000)} {
+		"span[ptile=0]", "order[]", "mem>5 ]", "select[mem>5 || type==any]", "rusage[mem=NaN]", strings.Repeat(" ", 5000),
+	} {
 		if got, err := ParseResReq(text, 1, queue.Need{}); !errors.Is(err, resReqSyntax) {
 			t.Errorf("%q: got %+v, %v", text, got, err)
 		}

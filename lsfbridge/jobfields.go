@@ -306,5 +306,5 @@ func reasonField(j *queue.Job, shown bool) string {
 	if !shown {
 		return ""
 	}
-	return strings.Join(reasonLines(j.Reason), " ")
+	return strings.TrimSuffix(strings.Join(reasonLines(j.Reason), " "), ";")
 }

@@ -111,16 +111,20 @@ func (r *columnReader) time(text string, now time.Time) time.Time {
 
 func parseCutLine(line string, now time.Time) (JobLine, error) {
 	r := &columnReader{rest: line}
-	l := JobLine{Job: r.job(), User: trimmed(r.column(7)), State: r.state(r.column(5)), Queue: trimmed(r.column(10)),
-		FromHost: trimmed(r.column(11)), Hosts: hostField(r.column(11), ""), Name: trimmed(r.column(10))}
+	l := JobLine{
+		Job: r.job(), User: trimmed(r.column(7)), State: r.state(r.column(5)), Queue: trimmed(r.column(10)),
+		FromHost: trimmed(r.column(11)), Hosts: hostField(r.column(11), ""), Name: trimmed(r.column(10)),
+	}
 	l.SubmittedAt = r.time(r.rest, now)
 	return l, r.err
 }
 
 func parsePendingLine(line string, now time.Time) (JobLine, error) {
 	r := &columnReader{rest: line}
-	l := JobLine{Job: r.job(), User: trimmed(r.column(7)), State: r.state(r.column(5)), Queue: trimmed(r.column(11)),
-		FromHost: trimmed(r.column(14)), Name: trimmed(r.column(18))}
+	l := JobLine{
+		Job: r.job(), User: trimmed(r.column(7)), State: r.state(r.column(5)), Queue: trimmed(r.column(11)),
+		FromHost: trimmed(r.column(14)), Name: trimmed(r.column(18)),
+	}
 	l.SubmittedAt = r.time(r.rest, now)
 	return l, r.err
 }

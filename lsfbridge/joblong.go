@@ -53,8 +53,10 @@ const (
 // LongOf gives the facts that bjobs -l shows of a job.
 func LongOf(job *queue.Job, short bool) LongJob {
 	spec := job.Spec
-	l := LongJob{ID: job.ID, User: spec.User, Project: orDefault(spec.Project), State: job.State, Queue: spec.Queue,
-		Command: ShownCommand(spec.Command), SubmittedAt: job.SubmittedAt, Submitted: submittedClauses(spec)}
+	l := LongJob{
+		ID: job.ID, User: spec.User, Project: orDefault(spec.Project), State: job.State, Queue: spec.Queue,
+		Command: ShownCommand(spec.Command), SubmittedAt: job.SubmittedAt, Submitted: submittedClauses(spec),
+	}
 	if spec.Name != "" || spec.Array != nil {
 		l.Name = shownName(job)
 	}
@@ -65,10 +67,10 @@ func LongOf(job *queue.Job, short bool) LongJob {
 	l.addStart(job, short)
 	l.addEnd(job)
 	reasons := reasonLines(job.Reason)
-	switch {
-	case job.State == queue.Pending || job.State == queue.HeldPending:
+	switch job.State {
+	case queue.Pending, queue.HeldPending:
 		l.Below, l.Reasons = "PENDING REASONS", reasons
-	case job.State == queue.UserSuspended || job.State == queue.SysSuspended:
+	case queue.UserSuspended, queue.SysSuspended:
 		l.Below, l.Reasons = "SUSPENDING REASONS", reasons
 		if reasons == nil && job.State == queue.UserSuspended {
 			l.Reasons = []string{"The job was suspended by user;"}

@@ -190,10 +190,12 @@ func (l *LongJob) parseEvent(p string, now time.Time) error {
 }
 
 // clauseWords begin the clauses after the host.
-var clauseWords = []string{"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Output File <",
+var clauseWords = []string{
+	"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Output File <",
 	"Output File (overwrite) <", "Error File <", "Error File (overwrite) <", "Exclusive Execution", "Re-runnable",
 	"Requested Resources <", "Dependency Condition <", "User Priority <", "Specified Hosts <", "Login Shell <",
-	"Pre-execute Command <", "Notify when ", "Job Priority <", "Restart", "Checkpoint ", "Copy Files "}
+	"Pre-execute Command <", "Notify when ", "Job Priority <", "Restart", "Checkpoint ", "Copy Files ",
+}
 
 var clauseStart = sync.OnceValue(func() *regexp.Regexp {
 	alternatives := []string{`[0-9]+(?:-[0-9]+)? ?Processors ?Requested`}

@@ -41,8 +41,10 @@ type JobQuery struct {
 var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X noheader json u: q: m: J: P: o: N:", false)
 
 // Unfinished are the states of jobs that have not ended: those that bjobs shows and bkill 0 kills.
-var Unfinished = []queue.State{queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
-	queue.Unknown, queue.Zombie}
+var Unfinished = []queue.State{
+	queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
+	queue.Unknown, queue.Zombie,
+}
 
 // statesOf are the states that each option shows, and what bjobs says when there is no such job.
 var statesOf = []struct {

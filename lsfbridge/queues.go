@@ -88,8 +88,10 @@ func QueueLineOf(q *queue.QueueInfo) QueueLine {
 		status += ":Inact"
 	}
 	susp := q.SSusp + q.USusp
-	return QueueLine{Name: orDash(q.Name), Priority: q.Priority, Status: status, Max: limitText(q.MaxSlots),
-		User: limitText(q.UserSlots), Process: "-", Host: "-", Jobs: q.Pend + q.Run + susp, Pend: q.Pend, Run: q.Run, Susp: susp}
+	return QueueLine{
+		Name: orDash(q.Name), Priority: q.Priority, Status: status, Max: limitText(q.MaxSlots),
+		User: limitText(q.UserSlots), Process: "-", Host: "-", Jobs: q.Pend + q.Run + susp, Pend: q.Pend, Run: q.Run, Susp: susp,
+	}
 }
 
 func limitText(n int) string {
@@ -184,6 +186,9 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	}
 	b = fmt.Appendf(b, "\nQUEUE: %s\n  -- %s", l.Name, description)
 	if q.Default && !strings.HasSuffix(description, "This is the default queue.") {
+		if !strings.HasSuffix(description, ".") {
+			b = append(b, '.')
+		}
 		b = append(b, "  This is the default queue."...)
 	}
 	b = append(b, "\n\nPARAMETERS/STATISTICS\n"+queueLongHeader...)

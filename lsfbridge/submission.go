@@ -1,6 +1,7 @@
 package lsfbridge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -164,7 +165,7 @@ func (b *submissionBuilder) apply(options []given) error {
 }
 
 func asNotSubmitted(err error) error {
-	if r, ok := err.(Refusal); ok {
+	if r, ok := errors.AsType[Refusal](err); ok {
 		return notSubmitted(string(r))
 	}
 	return err

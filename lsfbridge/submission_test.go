@@ -198,8 +198,10 @@ func TestSubmissionOptions(t *testing.T) {
 	if err == nil {
 		t.Errorf("a comma in a host name: got %+v", got)
 	}
-	got, err = ParseSubmission([]string{"-x", "-H", "-r", "-P", "p1", "-m", "node2+2 olmaster", "-n", "2,4", "-M", "8GB", "-sp", "7", "-cwd", "sub",
-		"-i", "in", "-w", "done(1)", "-b", "23:59", "-t", "12:31:23:00", "-env", "A, B=x y, ~C", "-u", "me", "true"}, place(""))
+	got, err = ParseSubmission([]string{
+		"-x", "-H", "-r", "-P", "p1", "-m", "node2+2 olmaster", "-n", "2,4", "-M", "8GB", "-sp", "7", "-cwd", "sub",
+		"-i", "in", "-w", "done(1)", "-b", "23:59", "-t", "12:31:23:00", "-env", "A, B=x y, ~C", "-u", "me", "true",
+	}, place(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,8 +211,10 @@ func TestSubmissionOptions(t *testing.T) {
 		s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
 		t.Errorf("got %+v, environment %q", s, s.Env.Strings())
 	}
-	notes := []string{"Job will be scheduled after Fri Nov 20 23:59:00 2026", "Job will be terminated by Thu Dec 31 23:00:00 2026",
-		"bsub: -u has no effect: no mail is sent"}
+	notes := []string{
+		"Job will be scheduled after Fri Nov 20 23:59:00 2026", "Job will be terminated by Thu Dec 31 23:00:00 2026",
+		"bsub: -u has no effect: no mail is sent",
+	}
 	if !cmp.Equal(got.Notes, notes) {
 		t.Errorf("notes %q", got.Notes)
 	}

@@ -55,12 +55,11 @@ func bjobs(ctx context.Context, c *lsfCall, client jobViewer) (int, error) {
 	// For the name of the home directory; an environment for each of all jobs would be too much.
 	ask.Env = query.Form == lsfbridge.FormLong && len(query.Selectors) > 0
 	found := newFinds(query.Selectors)
-	shown := 0
+	show := c.showJobs
 	if query.Form == lsfbridge.FormArrays {
-		shown, err = c.showArrays(ctx, client, query, ask, found)
-	} else {
-		shown, err = c.showJobs(ctx, client, query, ask, found)
+		show = c.showArrays
 	}
+	shown, err := show(ctx, client, query, ask, found)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -113,13 +113,15 @@ func newLSFCommand(command cobra.Command, run lsfFunc) *cobra.Command {
 			return err
 		}
 		defer client.Close()
-		call := &lsfCall{name: cmd.Name(), args: args, stdin: cmd.InOrStdin(), stdout: bufio.NewWriter(cmd.OutOrStdout()),
-			stderr: cmd.ErrOrStderr(), env: os.Getenv, now: time.Now()}
+		call := &lsfCall{
+			name: cmd.Name(), args: args, stdin: cmd.InOrStdin(), stdout: bufio.NewWriter(cmd.OutOrStdout()),
+			stderr: cmd.ErrOrStderr(), env: os.Getenv, now: time.Now(),
+		}
 		code, err := run(cmd.Context(), call, client)
 		if cause := context.Cause(cmd.Context()); cause != nil {
 			err = cause
 		}
-		if err = errors.Join(err, call.stdout.Flush()); err != nil {
+		if err := errors.Join(err, call.stdout.Flush()); err != nil {
 			return err
 		}
 		if code != lsfDone {

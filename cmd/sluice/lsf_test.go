@@ -155,8 +155,10 @@ func call(t *testing.T, f *fakeDaemon, line string) called {
 		words[i] = strings.ReplaceAll(words[i], "_", " ")
 	}
 	var stdout, stderr bytes.Buffer
-	c := &lsfCall{name: words[0], args: words[1:], stdin: strings.NewReader(""), stdout: bufio.NewWriter(&stdout), stderr: &stderr,
-		env: func(name string) string { return env[name] }, now: at}
+	c := &lsfCall{
+		name: words[0], args: words[1:], stdin: strings.NewReader(""), stdout: bufio.NewWriter(&stdout), stderr: &stderr,
+		env: func(name string) string { return env[name] }, now: at,
+	}
 	code, err := dispatch(t, c, f, env)
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -216,10 +218,14 @@ func small() *fakeDaemon {
 			job(queue.ID{Job: 4, Index: 1}, "arr", "ann", queue.Pending), job(queue.ID{Job: 4, Index: 2}, "arr", "ann", queue.Pending),
 			job(queue.ID{Job: 4, Index: 3}, "arr", "ann", queue.Exited), job(queue.ID{Job: 5}, "old", "ann", queue.Done),
 		},
-		queues: []queue.QueueInfo{{QueueSpec: queue.QueueSpec{Name: "short", Priority: 35}, Active: true},
-			{QueueSpec: queue.QueueSpec{Name: "normal", Priority: 30, Default: true}, Open: true, Active: true, Run: 2, Pend: 3}},
-		hosts: []queue.Host{{HostSpec: queue.HostSpec{Name: "n2", Slots: 4}, Status: queue.HostAdded},
-			{HostSpec: queue.HostSpec{Name: "n1", Slots: 2}, Status: queue.HostOK, Used: 2, Run: 2}},
+		queues: []queue.QueueInfo{
+			{QueueSpec: queue.QueueSpec{Name: "short", Priority: 35}, Active: true},
+			{QueueSpec: queue.QueueSpec{Name: "normal", Priority: 30, Default: true}, Open: true, Active: true, Run: 2, Pend: 3},
+		},
+		hosts: []queue.Host{
+			{HostSpec: queue.HostSpec{Name: "n2", Slots: 4}, Status: queue.HostAdded},
+			{HostSpec: queue.HostSpec{Name: "n1", Slots: 2}, Status: queue.HostOK, Used: 2, Run: 2},
+		},
 	}
 }
 
