@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -68,7 +69,7 @@ func subscribe(t testing.TB, url, info, id string) *testScheduler {
 	}
 	req.Header.Set("Content-Type", mediaJSON)
 	req.Header.Set("Accept", mediaProtobuf)
-	res, err := http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req) //nolint:bodyclose // read closes it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func (s *testScheduler) read(body io.ReadCloser) {
 	for {
 		record, err := readRecord(in)
 		if err != nil {
-			s.whole <- err == io.EOF
+			s.whole <- errors.Is(err, io.EOF)
 			return
 		}
 		e := &scheduler.Event{}

@@ -1,7 +1,7 @@
 package minimesos
 
 import (
-	"net/http"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
 func TestTaskRunsToItsEnd(t *testing.T) {
@@ -32,7 +33,7 @@ func TestTaskRunsToItsEnd(t *testing.T) {
 
 // sandbox is the directory of the last run of a task.
 func sandbox(c *Cluster, s *testScheduler, offer mesos.Offer, task string) string {
-	return filepath.Join(c.WorkDir(), offer.AgentID.Value, "frameworks", s.id, "executors", task, "runs/latest")
+	return filepath.Join(c.WorkDir(), offer.AgentID.Value, "frameworks", s.id, "executors", task, "runs", "latest")
 }
 
 func output(t testing.TB, c *Cluster, s *testScheduler, offer mesos.Offer, task, file string) string {
@@ -190,8 +191,8 @@ func TestStopLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(c.WorkDir()); !os.IsNotExist(err) {
 		t.Errorf("work directory left: %v", err)
 	}
-	if _, err := http.Get(c.URL() + "/health"); err == nil {
-		t.Error("the master still answers")
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL(), "http://")); err == nil {
+		t.Errorf("the master still listens; closed: %v", conn.Close())
 	}
 }
 
@@ -216,5 +217,46 @@ func TestKillDuringLaunch(t *testing.T) {
 	s.kill("t")
 	if end := s.status("t", mesos.TASK_KILLED); end.GetReason() != mesos.REASON_TASK_KILLED_DURING_LAUNCH {
 		t.Errorf("reason %v", end.GetReason())
+	}
+}
+
+// TestUpdatesAreSerialPerTask: of many tasks at once, each task's updates come one at a time and in order.
+func TestUpdatesAreSerialPerTask(t *testing.T) {
+	const count = 100
+	c := startCluster(t, func(conf *Config) { conf.Agents = []AgentConfig{{CPUs: count, MemMiB: 32 * count}} })
+	s := subscribe(t, c.URL(), defaultInfo, "")
+	offer := s.offer()
+	tasks := make([]mesos.TaskInfo, count)
+	for i := range tasks {
+		tasks[i] = shellTask("t"+itoa(i), "true", offer)
+	}
+	s.launch(offer, 0, tasks...)
+	order := []mesos.TaskState{mesos.TASK_STARTING, mesos.TASK_RUNNING, mesos.TASK_FINISHED}
+	seen := map[string]int{}
+	var unacked []mesos.TaskStatus // a framework that acknowledges late
+	for done := 0; done < count; {
+		u := s.await(scheduler.Event_UPDATE).Update.Status
+		id := u.TaskID.Value
+		early := slices.ContainsFunc(unacked, func(o mesos.TaskStatus) bool { return o.TaskID == u.TaskID })
+		if early || u.GetState() != order[seen[id]] {
+			t.Fatalf("%s: %v after %d updates, the last one not acknowledged: %v", id, u.GetState(), seen[id], early)
+		}
+		if seen[id]++; seen[id] == len(order) {
+			done++
+		}
+		unacked = append(unacked, u)
+		if len(unacked) >= count/2 || done > count/2 {
+			for _, o := range unacked {
+				s.ack(o)
+			}
+			unacked = nil
+		}
+	}
+	rest := s.offer()
+	for rest.Resources[1].Scalar.Value < count {
+		s.call(&scheduler.Call{Type: scheduler.Call_DECLINE, Decline: &scheduler.Call_Decline{
+			OfferIDs: []mesos.OfferID{rest.ID}, Filters: &mesos.Filters{RefuseSeconds: new(float64)},
+		}})
+		rest = s.offer()
 	}
 }

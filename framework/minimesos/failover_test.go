@@ -2,8 +2,10 @@ package minimesos
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -59,7 +61,8 @@ func TestTasksSurviveTheMaster(t *testing.T) {
 		t.Fatalf("id %s, was %s", again.id, s.id)
 	}
 	eventually(t, "the agent has registered again", func() bool {
-		return len(getJSON(t, c.URL()+"/slaves")["slaves"].([]any)) == 1
+		slaves, _ := getJSON(t, c.URL()+"/slaves")["slaves"].([]any)
+		return len(slaves) == 1
 	})
 	again.reconcile("long", "never")
 	known := again.status("long", mesos.TASK_RUNNING)
@@ -189,7 +192,7 @@ func TestFaultHooks(t *testing.T) {
 	offer := s.offer()
 	s.launch(offer, 0, shellTask("t", "sleep 1000", offer))
 	first := s.await(scheduler.Event_UPDATE).Update.Status // the re-delivery of what was dropped
-	if second := s.await(scheduler.Event_UPDATE).Update.Status; string(first.UUID) != string(second.UUID) {
+	if second := s.await(scheduler.Event_UPDATE).Update.Status; !bytes.Equal(first.UUID, second.UUID) {
 		t.Error("no copy")
 	}
 	s.ack(first)
@@ -284,6 +287,6 @@ func ownCluster(t *testing.T, dir string) {
 	s.launch(offer, 0, shellTask("t", "trap '' TERM HUP; (setsid sleep 1000 &); echo ready; sleep 1000", offer))
 	s.status("t", mesos.TASK_RUNNING)
 	ready(t, c, s, offer, "t")
-	os.Stdout.WriteString("agent " + offer.AgentID.Value + "\n")
+	fmt.Println("agent " + offer.AgentID.Value)
 	select {} // until killed
 }

@@ -127,7 +127,7 @@ func download(ctx context.Context, uri string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req) //nolint:bodyclose // who reads the download closes it
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -145,12 +145,14 @@ type downloading struct {
 	cancel func()
 }
 
+// Read gives the stall timer a new start.
 func (d *downloading) Read(p []byte) (int, error) {
 	n, err := d.body.Read(p)
 	d.stall.Reset(fetchTimeout)
 	return n, err
 }
 
+// Close ends the download.
 func (d *downloading) Close() error {
 	d.stall.Stop()
 	d.cancel()
@@ -173,7 +175,7 @@ func (f *fetcher) write(name string, in io.Reader, mode fs.FileMode, limit int64
 	if err == nil && n > limit {
 		err = errors.New("file is too large")
 	}
-	if err = errors.Join(err, out.Chmod(mode), out.Close()); err != nil {
+	if err := errors.Join(err, out.Chmod(mode), out.Close()); err != nil {
 		return err
 	}
 	return f.own(name)

@@ -75,9 +75,12 @@ func TestFetch(t *testing.T) {
 	offer := s.offer()
 	task := shellTask("good", "find . -type f | sort; ./run.sh", offer)
 	task.Command.URIs = []mesos.CommandInfo_URI{
-		{Value: hello}, {Value: "file://" + script, Executable: &yes}, {Value: archive},
+		{Value: hello},
+		{Value: "file://" + script, Executable: &yes},
+		{Value: archive},
 		{Value: put("noext.tgz", tarball(t, &tar.Header{Name: "no.txt", Typeflag: tar.TypeReg})), Extract: &no},
-		{Value: hello, OutputFile: &sub}, {Value: server.URL + "/b.zip?x=1"},
+		{Value: hello, OutputFile: &sub},
+		{Value: server.URL + "/b.zip?x=1"},
 	}
 	s.launch(offer, 0, task)
 	s.status("good", mesos.TASK_FINISHED)

@@ -1,6 +1,7 @@
 package minimesos
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os/exec"
@@ -48,7 +49,7 @@ type guardian struct {
 }
 
 func startGuardian() (*guardian, error) {
-	cmd := exec.Command("/bin/sh", "-c", guardianScript)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardianScript)
 	cmd.Env = []string{"PATH=" + defaultPath}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -143,8 +143,10 @@ func (m *master) deliver(call *scheduler.Call) int {
 func (m *master) serveSubscribe(w http.ResponseWriter, r *http.Request, call *scheduler.Call) error {
 	media, ok := acceptedMedia(r.Header.Values("Accept"))
 	if !ok {
-		return &httpError{http.StatusNotAcceptable,
-			"Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"}
+		return &httpError{
+			http.StatusNotAcceptable,
+			"Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
+		}
 	}
 	if _, present := r.Header[streamIDHeader]; present {
 		return badRequest("Subscribe calls should not include the 'Mesos-Stream-Id' header")
@@ -167,8 +169,10 @@ func readCall(r *http.Request, call proto.Message) error {
 		return badRequest("Expecting 'Content-Type' to be present")
 	case mediaJSON, mediaProtobuf:
 	default:
-		return &httpError{http.StatusUnsupportedMediaType,
-			"Expecting 'Content-Type' of application/json or application/x-protobuf"}
+		return &httpError{
+			http.StatusUnsupportedMediaType,
+			"Expecting 'Content-Type' of application/json or application/x-protobuf",
+		}
 	}
 	body, err := readBody(r)
 	if err != nil {
@@ -180,7 +184,7 @@ func readCall(r *http.Request, call proto.Message) error {
 		}
 		return nil
 	}
-	if err := fromJSON(body, "Call", call); err != nil {
+	if err := fromJSON(body, call); err != nil {
 		return badRequest("%s", err)
 	}
 	return nil
@@ -211,7 +215,7 @@ func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) error {
 }
 
 func readBody(r *http.Request) ([]byte, error) {
-	var in io.Reader = io.LimitReader(r.Body, maxBodyBytes+1)
+	in := io.LimitReader(r.Body, maxBodyBytes+1)
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		unzipped, err := gzip.NewReader(in)
 		if err != nil {

@@ -21,7 +21,7 @@ func TestFromJSONErrors(t *testing.T) {
 		`{"kill":{},"acknowledge":{}}`:    "Failed to convert JSON into Call protobuf: Missing required fields: kill.task_id, acknowledge.agent_id, acknowledge.task_id, acknowledge.uuid",
 		`{"accept":{"operations":[{},{"launch":{"task_infos":[{"name":"n","agent_id":{"value":"a"},"task_id":{}}]}}]}}`: "Failed to convert JSON into Call protobuf: Missing required fields: accept.operations[1].launch.task_infos[0].task_id.value",
 	} {
-		err := fromJSON([]byte(in), "Call", &scheduler.Call{})
+		err := fromJSON([]byte(in), &scheduler.Call{})
 		if err == nil || err.Error() != want {
 			t.Errorf("%s\ngot  %v\nwant %s", in, err, want)
 		}
@@ -33,7 +33,7 @@ func TestFromJSONAccepts(t *testing.T) {
 		"filters":{"refuse_seconds":"1e2"}},"subscribe":{"framework_info":{"user":"u","name":"n","checkpoint":"true",
 		"capabilities":[{"type":"TELEPORT"}],"offer_filters":{"r":{}}}}}`
 	c := &scheduler.Call{}
-	if err := fromJSON([]byte(in), "Call", c); err != nil {
+	if err := fromJSON([]byte(in), c); err != nil {
 		t.Fatal(err)
 	}
 	if c.Decline.Filters.GetRefuseSeconds() != 100 || c.Decline.OfferIDs[0].Value != "Oä😀" {
@@ -65,7 +65,7 @@ func FuzzFromJSON(f *testing.F) {
 	f.Add([]byte(`{"a":"\ud800\udc00\n\u0000","b":[[[{}]]]}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var first, second scheduler.Call
-		if fromJSON(in, "Call", &first) != nil {
+		if fromJSON(in, &first) != nil {
 			return
 		}
 		out := toJSON(&first)
@@ -75,7 +75,7 @@ func FuzzFromJSON(f *testing.F) {
 		if !json.Valid(out) {
 			t.Fatalf("not JSON: %s", out)
 		}
-		if err := fromJSON(out, "Call", &second); err != nil {
+		if err := fromJSON(out, &second); err != nil {
 			t.Fatalf("%s: %v", out, err)
 		}
 		if !bytes.Equal(out, toJSON(&second)) {

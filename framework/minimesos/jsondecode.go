@@ -13,28 +13,28 @@ import (
 
 // fromJSON fills the message msg (a pointer to a generated struct) from a JSON text the way a real master does:
 // unknown fields are ignored, unknown enum values are as if absent, numbers may stand in strings. The errors carry the
-// texts of a real master, what names the message.
-func fromJSON(data []byte, what string, msg any) error {
+// texts of a real master.
+func fromJSON(data []byte, msg any) error {
 	v, err := parseJSON(data)
 	if err != nil {
 		return wiref("Failed to parse body into JSON: %v", err)
 	}
 	obj, ok := v.(map[string]any)
 	if !ok {
-		return convertError(what, "Expecting a JSON object")
+		return convertError("Expecting a JSON object")
 	}
 	missing, err := decodeMessage(reflect.ValueOf(msg).Elem(), obj)
 	if err != nil {
-		return convertError(what, err.Error())
+		return convertError(err.Error())
 	}
 	if len(missing) > 0 {
-		return convertError(what, "Missing required fields: "+strings.Join(missing, ", "))
+		return convertError("Missing required fields: " + strings.Join(missing, ", "))
 	}
 	return nil
 }
 
-func convertError(what, text string) error {
-	return wiref("Failed to convert JSON into %s protobuf: %s", what, text)
+func convertError(text string) error {
+	return wiref("Failed to convert JSON into Call protobuf: %s", text)
 }
 
 // missingFields collects the paths of required fields that are absent, by the number of the field they are below.

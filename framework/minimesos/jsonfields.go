@@ -28,7 +28,7 @@ var jsonMessages sync.Map // reflect.Type -> *jsonMessage
 // describe returns the fields of the message type t.
 func describe(t reflect.Type) *jsonMessage {
 	if m, ok := jsonMessages.Load(t); ok {
-		return m.(*jsonMessage)
+		return m.(*jsonMessage) //nolint:errcheck // nothing else is stored
 	}
 	m := &jsonMessage{byName: map[string]*jsonField{}}
 	for i := 0; i < t.NumField(); i++ {

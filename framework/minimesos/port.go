@@ -1,13 +1,15 @@
 package minimesos
 
 import (
+	"context"
 	"net"
+	"net/netip"
 	"sync"
 )
 
 // port holds a TCP port for all masters of a cluster, one after the other: between two of them nobody else can get it.
 type port struct {
-	real net.Listener
+	tcp net.Listener
 
 	mu      sync.Mutex
 	current *portListener // of the master that is there now
@@ -24,20 +26,20 @@ type portListener struct {
 var _ net.Listener = (*portListener)(nil)
 
 func listen(address string) (*port, error) {
-	real, err := net.Listen("tcp", address)
+	tcp, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	p := &port{real: real}
+	p := &port{tcp: tcp}
 	go p.run()
 	return p, nil
 }
 
 // address is where others reach us: a wildcard address is told as the loopback one.
 func (p *port) address() string {
-	addr := *p.real.Addr().(*net.TCPAddr) // listen made it
-	if addr.IP.IsUnspecified() {
-		addr.IP = net.IPv4(127, 0, 0, 1)
+	addr := netip.MustParseAddrPort(p.tcp.Addr().String()) // a listener's own address
+	if addr.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
 	}
 	return addr.String()
 }
@@ -50,11 +52,11 @@ func (p *port) open() *portListener {
 	return p.current
 }
 
-func (p *port) close() error { return p.real.Close() }
+func (p *port) close() error { return p.tcp.Close() }
 
 func (p *port) run() {
 	for {
-		conn, err := p.real.Accept()
+		conn, err := p.tcp.Accept()
 		if err != nil {
 			return // closed
 		}
@@ -76,6 +78,7 @@ func (l *portListener) give(conn net.Conn) bool {
 	}
 }
 
+// Accept returns the next connection until Close.
 func (l *portListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -85,9 +88,11 @@ func (l *portListener) Accept() (net.Conn, error) {
 	}
 }
 
+// Close ends this listener, not the port.
 func (l *portListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-func (l *portListener) Addr() net.Addr { return l.port.real.Addr() }
+// Addr is that of the port.
+func (l *portListener) Addr() net.Addr { return l.port.tcp.Addr() }

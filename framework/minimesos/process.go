@@ -70,7 +70,7 @@ func (realRunner) start(c *container) (taskProcess, error) {
 	}
 	p := &process{cmd: cmd, pid: os.Getpid(), mark: "/" + c.id}
 	if err := cmd.Start(); err != nil {
-		fmt.Fprintf(stderr, "Failed to execute command: %v\n", err) //nolint:errcheck // a courtesy
+		fmt.Fprintf(stderr, "Failed to execute command: %v\n", err)
 		p.cmd = nil
 		p.reaped.Store(true)
 		return p, nil
@@ -189,7 +189,7 @@ func (p *process) killGroup() {
 func (realRunner) sweep(left []taskProcess, agentID string) {
 	roots := make([]*process, len(left))
 	for i, p := range left {
-		roots[i] = p.(*process)
+		roots[i] = p.(*process) //nolint:errcheck // start made them
 	}
 	killUntilGone(roots, agentID)
 }

@@ -113,17 +113,17 @@ func sandboxPath(workDir, agentID string, key taskKey, run string) string {
 func (realRunner) provision(ctx context.Context, c *container) error {
 	runs := filepath.Dir(c.sandbox)
 	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return fmt.Errorf("Failed to create sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+		return wiref("Failed to create sandbox: %v", err)
 	}
 	if err := os.Mkdir(c.sandbox, 0o750); err != nil {
-		return fmt.Errorf("Failed to create sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+		return wiref("Failed to create sandbox: %v", err)
 	}
 	latest := filepath.Join(runs, "latest")
 	if err := os.Remove(latest); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("Failed to link sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+		return wiref("Failed to link sandbox: %v", err)
 	}
 	if err := os.Symlink(c.sandbox, latest); err != nil {
-		return fmt.Errorf("Failed to link sandbox: %w", err) //nolint:staticcheck,revive // read by frameworks
+		return wiref("Failed to link sandbox: %v", err)
 	}
 	if err := c.makeOutputs(); err != nil {
 		return err

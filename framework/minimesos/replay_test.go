@@ -157,7 +157,7 @@ func replay(t *testing.T, steps []step, allow string) {
 		t: t, steps: steps, streams: map[string]*liveStream{}, pending: map[int]chan *liveResponse{},
 		known: map[string]string{}, live: time.Now(),
 	}
-	listener := (&port{real: nowhere{}}).open()
+	listener := (&port{tcp: nowhere{}}).open()
 	r.start()
 	server := &http.Server{Handler: r.m}
 	served := make(chan struct{})
@@ -388,8 +388,7 @@ func (r *replayer) send(s *step) {
 		return
 	}
 	text, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	answer <- &liveResponse{res, text, err}
+	answer <- &liveResponse{res, text, errors.Join(err, res.Body.Close())}
 }
 
 func (s *liveStream) read(body io.ReadCloser) {
@@ -398,7 +397,7 @@ func (s *liveStream) read(body io.ReadCloser) {
 	for {
 		record, err := readRecord(in)
 		if err != nil {
-			s.whole <- err == io.EOF
+			s.whole <- errors.Is(err, io.EOF)
 			close(s.records)
 			return
 		}

@@ -41,7 +41,7 @@ func ordered(dec *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			key = k.(string)
+			key = fmt.Sprint(k)
 		}
 		v, err := ordered(dec)
 		if err != nil {
@@ -209,9 +209,7 @@ func (nowhere) Addr() net.Addr { return &net.TCPAddr{} }
 // fakeRunner runs the few commands of the recordings in virtual time.
 type fakeRunner struct{}
 
-var (
-	sleepCommand = regexp.MustCompile(`^(?:echo [^;]*; )?sleep ([0-9.]+)(?:; exit (\d+))?$`)
-)
+var sleepCommand = regexp.MustCompile(`^(?:echo [^;]*; )?sleep ([0-9.]+)(?:; exit (\d+))?$`)
 
 func (fakeRunner) provision(ctx context.Context, c *container) error {
 	return wait(ctx, 0)

@@ -19,6 +19,7 @@ import (
 // decimal is a number that is printed with a fraction.
 type decimal float64
 
+// MarshalJSON prints the number as a real master does.
 func (d decimal) MarshalJSON() ([]byte, error) { return appendFloat(nil, float64(d)), nil }
 
 func seconds(t time.Time) decimal {
@@ -153,7 +154,7 @@ func (m *master) writeJSON(w http.ResponseWriter, form any) error {
 	return nil
 }
 
-func (m *master) versionJSON() any {
+func (m *master) versionJSON() versionForm {
 	built := m.started.UTC()
 	return versionForm{built.Format("2006-01-02 15:04:05 MST"), seconds(built.Truncate(time.Second)), "", version}
 }
@@ -161,7 +162,7 @@ func (m *master) versionJSON() any {
 func (m *master) stateJSON() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	info, v := m.info(), m.versionJSON().(versionForm)
+	info, v := m.info(), m.versionJSON()
 	s := stateForm{
 		Version: version, BuildDate: v.BuildDate, BuildTime: v.BuildTime, StartTime: seconds(m.started),
 		ElectedTime: seconds(m.started), ID: m.id, PID: info.GetPID(), Hostname: info.GetHostname(),

@@ -109,8 +109,10 @@ func checkChecks(t *mesos.TaskInfo) error {
 		name  string
 		value float64
 	}{
-		{"delay_seconds", h.GetDelaySeconds()}, {"grace_period_seconds", h.GetGracePeriodSeconds()},
-		{"interval_seconds", h.GetIntervalSeconds()}, {"timeout_seconds", h.GetTimeoutSeconds()},
+		{"delay_seconds", h.GetDelaySeconds()},
+		{"grace_period_seconds", h.GetGracePeriodSeconds()},
+		{"interval_seconds", h.GetIntervalSeconds()},
+		{"timeout_seconds", h.GetTimeoutSeconds()},
 	} {
 		if d.value < 0 {
 			return wiref(prefix+"Expecting '%s' to be non-negative", d.name)
