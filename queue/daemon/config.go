@@ -15,7 +15,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"sluice/queue"
-	"sluice/queue/journal"
 )
 
 // Config is a daemon's configuration. Journal is needed, HostURL for AddHost; other zero fields have the defaults named.
@@ -47,8 +46,6 @@ type Journal interface {
 	Put(ctx context.Context, bucket string, changes map[string][]byte) error
 	Compact(ctx context.Context) (deleted int, err error)
 }
-
-var _ Journal = (*journal.Journal)(nil)
 
 func (c *Config) complete() error {
 	if c.Journal == nil {

@@ -168,7 +168,7 @@ func TestNothingLostOnAnUnreliableDisk(t *testing.T) {
 		return disk
 	})
 	disk.chance.Store(&chance{random: rand.New(rand.NewPCG(1, 2)), left: 4})
-	w := &worlds{b: b, ran: make(map[wire.Attempt]int), ended: make(map[wire.Attempt]bool), stop: make(chan struct{})}
+	w := &worlds{socket: b.socket(), ran: make(map[wire.Attempt]int), stop: make(chan struct{})}
 	for _, name := range []string{"h1", "h2"} {
 		token := b.addHost(name, 4)
 		w.wg.Go(func() { w.live(name, token) })
@@ -241,87 +241,6 @@ func TestNothingLostOnAnUnreliableDisk(t *testing.T) {
 	}
 	if len(w.ran) != len(seen) {
 		t.Errorf("%d attempts ran, there are %d jobs", len(w.ran), len(seen))
-	}
-}
-
-// worlds are robots that run jobs at once and keep what they know over broken connections, as hosts do.
-type worlds struct {
-	b    *bench
-	wg   sync.WaitGroup
-	stop chan struct{}
-
-	mu    sync.Mutex
-	ran   map[wire.Attempt]int
-	ended map[wire.Attempt]bool // not acknowledged yet
-}
-
-// live is one host's life.
-func (w *worlds) live(name, token string) {
-	hello := &wire.Hello{Host: name, Token: token}
-	known := make(map[wire.Attempt]bool)
-	for {
-		select {
-		case <-w.stop:
-			return
-		default:
-		}
-		conn, err := wire.DialHost(context.Background(), "unix://"+w.b.socket(), nil)
-		if err != nil {
-			continue
-		}
-		hello.Known = nil
-		for a := range known {
-			hello.Known = append(hello.Known, &a)
-		}
-		w.serve(conn, hello, known)
-		_ = conn.Close()
-	}
-}
-
-func (w *worlds) serve(conn *wire.Conn, hello *wire.Hello, known map[wire.Attempt]bool) {
-	if conn.Send(&wire.HostMessage{Body: &wire.HostMessage_Hello{Hello: hello}}) != nil {
-		return
-	}
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-w.stop:
-			_ = conn.Close()
-		case <-done:
-		}
-	}()
-	for {
-		m := new(wire.DaemonMessage)
-		if conn.Receive(m, patience) != nil {
-			return
-		}
-		switch {
-		case m.GetWelcome() != nil:
-			if s := m.GetWelcome().Session; s != "" {
-				hello.Session, hello.Token = s, ""
-			}
-			for a := range known {
-				if conn.Send(endedMessage(&a, 0)) != nil {
-					return
-				}
-			}
-		case m.GetStart() != nil:
-			a := *m.GetStart().Attempt
-			if known[a] {
-				continue // sent again
-			}
-			known[a] = true
-			w.mu.Lock()
-			w.ran[a]++
-			w.mu.Unlock()
-			started := &wire.HostMessage{Body: &wire.HostMessage_Started{Started: &wire.Started{Attempt: &a, Pid: 1}}}
-			if conn.Send(started, endedMessage(&a, 0)) != nil {
-				return
-			}
-		case m.GetEndedAck() != nil:
-			delete(known, *m.GetEndedAck().Attempt)
-		}
 	}
 }
 

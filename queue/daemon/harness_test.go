@@ -18,6 +18,8 @@ import (
 // patience is how long a test waits for what must come; it is never waited out by a test that passes.
 const patience = 20 * time.Second
 
+var _ Journal = (*journal.Journal)(nil)
+
 // bench is a daemon at a unix socket and what is needed to start it again.
 type bench struct {
 	t      testing.TB
@@ -135,12 +137,14 @@ func (b *bench) job(id queue.ID) queue.Job {
 // eventually waits until the daemon's state is as wanted.
 func (b *bench) eventually(what string, is func() bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(patience)
+	poll, late := time.NewTicker(time.Millisecond), time.After(patience)
+	defer poll.Stop()
 	for !is() {
-		if time.Now().After(deadline) {
+		select {
+		case <-poll.C:
+		case <-late:
 			b.t.Fatalf("never came: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // missedHeartbeats is how many a host may miss before its session counts as broken.
 const missedHeartbeats = 3
 
-// serveHost is the connection of a host, from its upgrade to its end.
+// serveHost upgrades the connection of a host and serves it until it ends.
 func (d *Daemon) serveHost(w http.ResponseWriter, r *http.Request) {
 	if !d.hosting.tryEnter() {
 		wire.WriteError(w, &queue.Error{Kind: queue.KindUnavailable, Text: "too many hosts are connected"})
@@ -26,6 +26,11 @@ func (d *Daemon) serveHost(w http.ResponseWriter, r *http.Request) {
 		d.log.WithError(err).WithField("from", r.RemoteAddr).Debug("a connection was no host's")
 		return
 	}
+	d.converse(conn)
+}
+
+// converse is the conversation with a host, from its hello to its end.
+func (d *Daemon) converse(conn *wire.Conn) {
 	release, ok := d.track(func() { _ = conn.Close() }) // the other side sees it
 	defer release()
 	if !ok {
@@ -52,7 +57,7 @@ func (d *Daemon) serveHost(w http.ResponseWriter, r *http.Request) {
 		defer close(written)
 		s.write()
 	}()
-	err = d.listen(ctx, s)
+	err := d.listen(ctx, s)
 	s.close()
 	<-written
 	log.WithError(err).Info("host disconnected")

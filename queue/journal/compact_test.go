@@ -40,7 +40,7 @@ func TestCompactSparesWhatJobsWaitFor(t *testing.T) {
 	}
 	byName := func(name string) *queue.Condition { return &queue.Condition{Op: queue.OpDone, Name: name} }
 	byJob := func(job int64) *queue.Condition { return &queue.Condition{Op: queue.OpEnded, Job: queue.ID{Job: job}} }
-	j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+	j := open(t, filepath.Join(memoryDir(t), "journal.db"), Options{})
 	events := []queue.Event{
 		named(1, "deep", nil),              // 3 waited for it, and 3 stays
 		named(2, "unrelated", byJob(1)),    // nobody waits for it
@@ -69,7 +69,7 @@ func TestCompactSparesWhatJobsWaitFor(t *testing.T) {
 }
 
 func TestCompact(t *testing.T) {
-	j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+	j := open(t, filepath.Join(memoryDir(t), "journal.db"), Options{})
 	events := []struct {
 		kept bool
 		queue.Event
@@ -127,7 +127,7 @@ func TestCompact(t *testing.T) {
 func TestCompactCutShort(t *testing.T) {
 	ctx := context.Background()
 	for stop := 0; ; stop++ {
-		j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+		j := open(t, filepath.Join(memoryDir(t), "journal.db"), Options{})
 		var live []queue.Event
 		for job := range int64(4) {
 			events := []queue.Event{arraySubmitted(job+1, 1100)}
@@ -199,7 +199,7 @@ func (c *stoppingContext) Err() error {
 
 // TestCompactWhileAppending keeps what is appended between the pages of a compaction, environments included.
 func TestCompactWhileAppending(t *testing.T) {
-	dir, n := t.TempDir(), 0
+	dir, n := memoryDir(t), 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		ctx := context.Background()

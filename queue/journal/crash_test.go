@@ -17,7 +17,7 @@ import (
 // TestCutAtEveryByte cuts the write-ahead log, as a power loss may, and opens what is left: it must hold a prefix of the
 // transactions, with all that was acknowledged when the log was that long.
 func TestCutAtEveryByte(t *testing.T) {
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	path := filepath.Join(dir, "journal.db")
 	j := open(t, path, Options{pageSize: 512})
 	var events []queue.Event
@@ -127,7 +127,7 @@ func appendForever(path string) {
 
 // TestKilled kills a process that appends, again and again: all that it said was acknowledged must be there.
 func TestKilled(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+	path := filepath.Join(memoryDir(t), "journal.db")
 	rounds := 8
 	if testing.Short() {
 		rounds = 2

@@ -66,7 +66,7 @@ func about(kind queue.EventKind, job int64, index int) queue.Event {
 }
 
 func TestReplayGivesWhatWasAppended(t *testing.T) {
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	path, n := "", 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
@@ -145,7 +145,7 @@ func drawEvent(t *rapid.T) queue.Event {
 }
 
 func TestEnvironmentIsStoredOnce(t *testing.T) {
-	j := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+	j := open(t, filepath.Join(memoryDir(t), "journal.db"), Options{})
 	for job := range int64(20) {
 		if err := j.Append(context.Background(), []queue.Event{submitted(job+1, "HOME=/home/ada", "X=1"), submitted(job+100, "X=2")}); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestEnvironmentIsStoredOnce(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "with space?&#%41.db")
+	path := filepath.Join(memoryDir(t), "with space?&#%41.db")
 	j := open(t, path, Options{})
 	ctx := context.Background()
 	put := func(bucket string, changes map[string][]byte) {
@@ -199,7 +199,7 @@ func TestBuckets(t *testing.T) {
 }
 
 func TestFileIsPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
+	path := filepath.Join(memoryDir(t), "journal.db")
 	j := open(t, path, Options{})
 	if err := j.Append(context.Background(), []queue.Event{submitted(1)}); err != nil {
 		t.Fatal(err)
@@ -217,4 +217,20 @@ func TestFileIsPrivate(t *testing.T) {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}
 	}
+}
+
+// memoryDir is a directory in memory where there is such a file system: tests that open thousands of files need not wait for
+// a disk. None of them cuts the power.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "journal")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
