@@ -250,7 +250,7 @@ func (r *replayer) play(s *step) {
 // pause waits as long as the recording did since the step before.
 func (r *replayer) pause(s *step) {
 	if d := s.T - r.last; d > 0 {
-		time.Sleep(time.Duration(d * float64(time.Millisecond)))
+		<-time.After(time.Duration(d * float64(time.Millisecond)))
 	}
 	r.rec, r.live = s.T, time.Now()
 }
