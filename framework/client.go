@@ -166,6 +166,9 @@ func (t *transport) subscribe(ctx context.Context, e endpoint, call *scheduler.C
 				continue
 			}
 		}
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // its text is the url once more
+		}
 		return e, nil, err
 	}
 	return e, nil, fmt.Errorf("the masters redirect in a circle, %d times", maxRedirects)

@@ -72,7 +72,7 @@ func New(cfg Config, batch Batch, store Store) (*Framework, error) {
 	f.keeper = &keeper{store: store, sender: f.sender, clerk: f.clerk, abandon: f.abandon, log: f.log,
 		signal: make(chan struct{}, 1)}
 	f.link = &link{cfg: &f.cfg, store: store, transport: f.transport, mail: f.mail, suppressed: &f.suppressed,
-		leaving: &f.leaving, log: f.log}
+		leaving: &f.leaving, said: make(map[string]string), log: f.log}
 	return f, nil
 }
 

@@ -33,9 +33,12 @@ type work struct {
 	puts    map[string][]byte // of the fleet's bucket
 	calls   []order
 	effects []any // for the batch system: *launch, or an effect of the fleet
+	after   []func()
 }
 
-func (w *work) empty() bool { return len(w.puts) == 0 && len(w.calls) == 0 && len(w.effects) == 0 }
+func (w *work) empty() bool {
+	return len(w.puts) == 0 && len(w.calls) == 0 && len(w.effects) == 0 && len(w.after) == 0
+}
 
 // keeper makes work durable and passes it on. What comes while it writes is written together next.
 type keeper struct {
@@ -62,6 +65,7 @@ func (k *keeper) add(w work) {
 	maps.Copy(k.next.puts, w.puts)
 	k.next.calls = append(k.next.calls, w.calls...)
 	k.next.effects = append(k.next.effects, w.effects...)
+	k.next.after = append(k.next.after, w.after...)
 	k.mu.Unlock()
 	wake(k.signal)
 }
@@ -90,6 +94,9 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		for _, e := range w.effects {
 			k.clerk.put(e)
+		}
+		for _, f := range w.after {
+			f()
 		}
 	}
 }

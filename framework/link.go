@@ -66,7 +66,7 @@ type link struct {
 	master     atomic.Pointer[string]
 	reconnects atomic.Int64
 	log        logrus.FieldLogger
-	said       string // the last trouble that was logged
+	said       map[string]string // the last trouble with each master that was logged
 }
 
 // run returns nil when ctx ends, ErrFailedOver or ErrRemoved.
@@ -84,7 +84,7 @@ func (l *link) run(ctx context.Context, id string) error {
 			continue
 		case errors.Is(err, ErrRemoved) && l.cfg.NewFrameworkID:
 			if err := l.forgetID(ctx, &id); err != nil {
-				l.complain(err)
+				l.complain(url, err)
 				pause(ctx, lastRetry)
 			}
 			continue
@@ -94,7 +94,7 @@ func (l *link) run(ctx context.Context, id string) error {
 		if time.Since(began) > steadySession {
 			failed, failures = "", 0
 		}
-		l.complain(fmt.Errorf("not connected to the master at %s: %w; retrying", url, err))
+		l.complain(url, err)
 		l.reconnects.Add(1)
 		pause(ctx, retryAfter(failures))
 		failures++
@@ -102,11 +102,11 @@ func (l *link) run(ctx context.Context, id string) error {
 	return nil
 }
 
-// complain logs trouble once, until it changes or is over.
-func (l *link) complain(err error) {
-	if text := err.Error(); text != l.said {
-		l.said = text
-		l.log.Warn(text)
+// complain logs trouble with a master once, until it changes or is over.
+func (l *link) complain(master string, err error) {
+	if text := err.Error(); text != l.said[master] {
+		l.said[master] = text
+		l.log.Warnf("not connected to the master at %s: %s; retrying", master, text)
 	}
 }
 
@@ -278,7 +278,7 @@ func (l *link) subscribed(ctx context.Context, s *session, e *scheduler.Event_Su
 	l.master.Store(&master)
 	l.current.Store(s)
 	l.mail.put(connected{s})
-	l.said = ""
+	clear(l.said)
 	l.log.WithFields(logrus.Fields{"master": master, "framework": got}).Info("subscribed")
 	return nil
 }

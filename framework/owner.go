@@ -82,6 +82,10 @@ func (o *owner) round(items []any, tick bool) {
 		o.step(fleet.Tick{})
 		o.hurry()
 	}
+	if o.ended && len(o.fleet.Hosts()) == 0 {
+		o.ended = false
+		o.work.after = append(o.work.after, func() { close(o.emptied) })
+	}
 	o.keeper.add(o.work)
 	o.suppressed.Store(o.fleet.Suppressed())
 	o.publish()

@@ -140,12 +140,14 @@ func (r *rig) wait(what string, cond func() bool) {
 func (r *rig) want(slots int, demand ...queue.Demand) {
 	r.Helper()
 	if demand == nil && slots > 0 {
-		demand = []queue.Demand{{Slots: 1, Count: slots}}
+		demand = oneSlot(slots)
 	}
 	r.goal = slots
 	r.batch.need(demand)
 	r.wait(fmt.Sprintf("%d slots", slots), func() bool { return r.batch.open() == slots && r.fw.Status().Supply == slots })
 }
+
+func oneSlot(jobs int) []queue.Demand { return []queue.Demand{{Slots: 1, Count: jobs}} }
 
 // mesosState is what the master tells of itself.
 type mesosState struct {

@@ -38,10 +38,8 @@ type counters struct {
 func (o *owner) publish() {
 	stats := o.fleet.Stats()
 	hosts := make(map[string]int, len(stats.Hosts))
-	all := 0
 	for state, n := range stats.Hosts {
 		hosts[state.String()] = n
-		all += n
 	}
 	s := Status{
 		Connected: o.session != nil, Suppressed: stats.Suppressed, Hosts: hosts,
@@ -55,10 +53,6 @@ func (o *owner) publish() {
 		s.FrameworkID = o.session.id
 	}
 	o.status = s
-	if o.ended && all == 0 {
-		o.ended = false
-		close(o.emptied)
-	}
 }
 
 // Status is cheap; it may lag behind by one round of the owner.
