@@ -190,9 +190,12 @@ func (f *Field) append(b []byte, text, delimiter string, last bool) []byte {
 	if width == 0 {
 		width = len(f.name)
 	}
-	if f.right {
+	switch {
+	case f.right:
 		b = append(padAny(b, width-len(text)), text...)
-	} else {
+	case last: // no blanks at the end, so that scripts can compare the one field that they ask for
+		return append(b, text...)
+	default:
 		b = padAny(append(b, text...), width-len(text))
 	}
 	if last {
