@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == hostArg {
 		os.Exit(runTestHost(os.Args[2]))
 	}
+	// Under the race detector each keeper would take a second to exit.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -65,6 +70,7 @@ type daemon struct {
 
 	mu      sync.Mutex
 	conn    *wire.Conn
+	joined  *wire.Conn // conn, when Welcome was sent on it
 	hellos  []*wire.Hello
 	started map[attemptKey]*wire.Started
 	ended   map[attemptKey]*wire.Ended
@@ -129,6 +135,9 @@ func (d *daemon) talk(conn *wire.Conn) {
 		if answer != nil {
 			_ = conn.Send(answer)
 		}
+		if m.GetHello() != nil {
+			d.set(func(d *daemon) { d.joined = conn })
+		}
 		if ended := m.GetEnded(); ended != nil && then != nil {
 			then(ended)
 		}
@@ -178,7 +187,7 @@ func (d *daemon) set(change func(*daemon)) {
 
 func (d *daemon) send(body *wire.DaemonMessage) {
 	d.t.Helper()
-	d.await("a connection", func() bool { return d.conn != nil && len(d.hellos) > 0 })
+	d.await("a connection", func() bool { return d.conn != nil && d.joined == d.conn })
 	d.mu.Lock()
 	conn := d.conn
 	d.mu.Unlock()
@@ -389,11 +398,14 @@ func exitCodeOf(cmd *exec.Cmd) int {
 // eventually waits for a condition outside this process.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(testPatience)
+	deadline := time.After(testPatience)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
 	for !condition() {
-		if time.Now().After(deadline) {
+		select {
+		case <-poll.C:
+		case <-deadline:
 			t.Fatalf("not within %v: %s", testPatience, what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

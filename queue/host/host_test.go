@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -159,11 +160,8 @@ func TestLeaseOfStoppedHost(t *testing.T) {
 	}
 }
 
-// A host that is not root runs its own user's jobs, and nobody else's.
+// A host that is not root runs its own user's jobs, and nobody else's. Root becomes nobody for that.
 func TestHostOfOrdinaryUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to become somebody else")
-	}
 	d := newDaemon(t)
 	for _, path := range []string{filepath.Dir(d.socket), d.socket} {
 		if err := os.Chmod(path, 0o777); err != nil {
@@ -175,18 +173,23 @@ func TestHostOfOrdinaryUser(t *testing.T) {
 		t.Fatalf("copy: %s", out)
 	}
 	dir := workDir(t)
-	if err := os.Chown(dir, 65534, 65534); err != nil {
-		t.Fatal(err)
-	}
+	own, uid := ownUser(), os.Getuid()
 	hostProcess(t, d, func(cmd *exec.Cmd, h *testHost) {
 		cmd.Path, h.WorkDir = program, dir
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if uid == 0 {
+			own, uid = "nobody", 65534
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			if err := os.Chown(dir, uid, uid); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
-	if ended := d.run(newStart("[ $(id -u) = 65534 ]", func(s *wire.Start) { s.User = "nobody" })); ended.ExitCode != 0 {
+	ended := d.run(newStart(fmt.Sprintf("[ $(id -u) = %d ]", uid), func(s *wire.Start) { s.User = own }))
+	if ended.ExitCode != 0 {
 		t.Errorf("own user: %v", ended)
 	}
-	ended := d.run(newStart("true", func(s *wire.Start) { s.User = "root" }))
-	if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, "runs as uid 65534 and not as root") {
+	ended = d.run(newStart("true", func(s *wire.Start) { s.User = "root" }))
+	if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, fmt.Sprintf("runs as uid %d and not as root", uid)) {
 		t.Errorf("other user: %v", ended)
 	}
 }

@@ -70,6 +70,13 @@ type killOrder struct {
 	grace    time.Duration // between TERM and KILL; 0 = KILL at once
 }
 
+// disown keeps the job's output from its user's files, unless it is being written already.
+func (j *job) disown() {
+	if j.phase < finishing {
+		j.discard = true
+	}
+}
+
 func (j *job) grace() time.Duration {
 	if g := time.Duration(j.start.GetKillGraceNs()); g > 0 {
 		return g

@@ -160,11 +160,15 @@ func TestUnknownUser(t *testing.T) {
 
 // A root host runs jobs with their user's rights, and opens what they name with those rights.
 func TestOtherUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
 	d := newDaemon(t)
 	startHost(t, d)
+	if os.Getuid() != 0 { // then there are no rights to give
+		ended := d.run(newStart("true", func(s *wire.Start) { s.User = "root" }))
+		if ended.ExitCode != exitNotStarted || !strings.Contains(ended.Reason, "and not as root") {
+			t.Errorf("%v", ended)
+		}
+		return
+	}
 	asNobody := func(s *wire.Start) { s.User = "nobody" }
 	dir := workDir(t)
 	if err := os.Chmod(dir, 0o777); err != nil {

@@ -22,7 +22,7 @@ func (k *keeper) handle(f *frame) {
 		return
 	case *wire.Attempt:
 		if j := k.jobs[keyOf(body)]; j != nil {
-			j.discard = j.discard || j.phase < finishing // then it is finish's
+			j.disown()
 			k.end(j, killOrder{reason: "no longer this host's"})
 		}
 		return
@@ -193,7 +193,9 @@ func (k *keeper) end(j *job, order killOrder) {
 // endAll ends all jobs at once; silent ones write no output, because they are no longer ours.
 func (k *keeper) endAll(reason string, silent bool) {
 	for _, j := range k.jobs {
-		j.discard = j.discard || silent && j.phase < finishing
+		if silent {
+			j.disown()
+		}
 		k.end(j, killOrder{reason: reason})
 	}
 }

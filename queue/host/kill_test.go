@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/internal/testneed"
 	"sluice/queue/wire"
 )
 
@@ -25,7 +26,7 @@ var escapes = map[string]string{
 	"child":                      `%s & echo >$READY; wait`,
 	"forked twice":               `( %s & ) ; echo >$READY; sleep 1000`,
 	"new session":                `setsid %s & echo >$READY; wait`,
-	"daemon":                     `( setsid setsid -f %s & ); while ! pgrep -f "%s" >/dev/null; do :; done; echo >$READY; sleep 1000`,
+	"daemon":                     `( setsid setsid -f /bin/sh -c 'echo >'$READY'; exec %s' & ); sleep 1000`,
 	"daemon without environment": `( setsid env -i /bin/sh -c '(trap "" TERM HUP; setsid %s & echo >'$READY') &' & ) ; sleep 1000`,
 	"ignores TERM":               `trap "" TERM HUP INT; %s & echo >$READY; wait; %s`,
 	"stopped":                    `%s & kill -STOP $!; echo >$READY; kill -STOP $$`,
@@ -35,6 +36,7 @@ var escapes = map[string]string{
 
 func escape(t *testing.T, way, ready, sleep string) *wire.Start {
 	t.Helper()
+	testneed.Need(t, "setsid")
 	command := strings.ReplaceAll(way, "%s", "sleep "+sleep)
 	return newStart(command, func(s *wire.Start) {
 		s.Env = append(s.Env, "READY="+ready)

@@ -246,7 +246,7 @@ const hostGonePatience = time.Minute
 // hostGone ends every process there is below this one.
 func (k *keeper) hostGone(children <-chan os.Signal) error {
 	for _, j := range k.jobs {
-		j.discard = j.discard || j.phase < finishing
+		j.disown()
 	}
 	var problem error
 	until := time.Now().Add(hostGonePatience)

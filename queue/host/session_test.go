@@ -361,10 +361,10 @@ func TestLeaseEndsJobs(t *testing.T) {
 		s.join()
 		key := attemptOf(1)
 		s.say(start(key))
-		time.Sleep(testHeartbeat)
+		<-time.After(testHeartbeat)
 		beat := <-s.conn.fromHost
 		sent := time.Now()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		s.say(wire.DaemonMessage{Body: &wire.DaemonMessage_HeartbeatAck{HeartbeatAck: &wire.HeartbeatAck{Number: beat.GetHeartbeat().GetNumber()}}})
 		if got, want := s.runner.leases[len(s.runner.leases)-1], testLease*9/10-time.Second; got != want {
 			t.Errorf("the keeper's lease: %v, want %v", got, want)
@@ -463,7 +463,7 @@ func TestLeave(t *testing.T) {
 			}
 			go s.say(leave)
 			if busy {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				s.runner.says <- endFrame(key, 0)
 				s.ended(key)
 				go s.say(acknowledge(key))
