@@ -79,6 +79,7 @@ func LongOf(job *queue.Job, short bool) LongJob {
 	return l
 }
 
+// orDefault is a project as LSF names it.
 func orDefault(project string) string {
 	if project == "" {
 		return "default"

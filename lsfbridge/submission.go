@@ -94,6 +94,7 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 		return nil, notSubmitted("Command is not text in UTF-8")
 	}
 	b.Spec.Env = queue.NewEnv(b.environ)
+	b.Spec.Project = orDefault(b.Spec.Project)
 	return &b.Submission, nil
 }
 

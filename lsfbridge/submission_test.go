@@ -145,7 +145,7 @@ func TestScripts(t *testing.T) {
 	}
 	want := &Submission{Wait: true, Queues: []string{"short"}, Spec: queue.Spec{
 		Name: "a b", Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: 4, Step: 1}}, Limit: 2}, Queue: "short",
-		Command: script, SubmitHost: "olmaster", Cwd: "/home/u/w", Umask: 0o22, MinSlots: 2, MaxSlots: 2,
+		Command: script, Project: "default", SubmitHost: "olmaster", Cwd: "/home/u/w", Umask: 0o22, MinSlots: 2, MaxSlots: 2,
 		Env:    queue.NewEnv([]string{"HOME=/home/u", "A=1", "LSB_DEFAULTPROJECT=", "X=1"}),
 		Stdout: "o", TruncateStdout: true, Stderr: "err file", RunLimit: 90 * time.Minute, Need: queue.Need{MemMiB: 10, OneHost: true},
 	}}
