@@ -5,10 +5,16 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sluice/queue/host"
 )
 
-// TestMain lets scripts call the binary, and LSF's commands by their own names as symlinks do.
+// TestMain lets scripts call the binary, and LSF's commands by their own names as symlinks do. Hosts and their keepers,
+// which are this program again under other names, are recognised by their arguments.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == host.KeeperArg || os.Args[1] == "host") {
+		main()
+	}
 	main := func() { os.Exit(run(os.Args, os.Stderr)) }
 	commands := map[string]func(){"sluice": main}
 	for _, newCommand := range lsfCommands {

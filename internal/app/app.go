@@ -76,7 +76,12 @@ func (a *App) open(ctx context.Context) error {
 
 // openState takes the state dir's lock and opens its journal.
 func (a *App) openState(ctx context.Context) (*journal.Journal, error) {
-	if err := os.MkdirAll(a.cfg.StateDir, 0o755); err != nil {
+	dir, err := filepath.Abs(a.cfg.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("find state dir: %w", err)
+	}
+	a.cfg.StateDir = dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make state dir: %w", err)
 	}
 	release, err := journal.Lock(a.cfg.StateDir)

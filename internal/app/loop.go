@@ -39,6 +39,7 @@ type loop struct {
 	controller *controller.Controller
 	last       controller.Record
 	load       queue.Load
+	held       int       // slots of all hosts
 	polled     time.Time // the last good poll
 	paused     bool
 	errors     int
@@ -91,7 +92,7 @@ func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) 
 	defer l.mu.Unlock()
 	now := time.Now()
 	if err == nil {
-		l.polled, l.load = now, snapshot.Load
+		l.polled, l.load, l.held = now, snapshot.Load, slots(snapshot.Hosts)
 		if !l.paused {
 			record, err = l.controller.Step(now, controller.Load{
 				Running: snapshot.Load.Running, Pending: snapshot.Load.Pending, FirstNeed: snapshot.Load.FirstNeed,
@@ -106,6 +107,14 @@ func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) 
 	l.note(err)
 	l.last = record
 	return record, err == nil
+}
+
+func slots(hosts []queue.Host) int {
+	n := 0
+	for _, h := range hosts {
+		n += h.Slots
+	}
+	return n
 }
 
 // note counts an error and logs it once, when it begins or changes, and once when it is over.
@@ -167,6 +176,7 @@ func (l *loop) fill(s *Status) {
 	if s.Pending > 0 {
 		s.Ratio = float64(s.Running) / float64(s.Pending)
 	}
+	s.Held = l.held
 	s.Goal, s.Paused, s.Errors = l.last.Goal, l.paused, l.errors
 	if !l.polled.IsZero() {
 		s.PollAgeSeconds = time.Since(l.polled).Seconds()

@@ -26,6 +26,7 @@ type Status struct {
 	Goal     int `json:"goal"`
 	Supply   int `json:"supply"`   // held: in flight and open
 	InFlight int `json:"inFlight"` // launched, not joined yet
+	Held     int `json:"held"`     // of all hosts, those that are being drained too
 	Hosts    int `json:"hosts"`    // joined
 	// HostStates counts the fleet's hosts by their state.
 	HostStates map[string]int `json:"hostStates"`

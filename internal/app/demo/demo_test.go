@@ -121,8 +121,8 @@ func TestPicture(t *testing.T) {
 func TestSummaryWeighsBySlots(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := newSummary([]Sample{
-		{At: 0, Status: app.Status{Supply: 4}},
-		{At: 10 * time.Second, Status: app.Status{Supply: 1}},
+		{At: 0, Status: app.Status{Held: 4}},
+		{At: 10 * time.Second, Status: app.Status{Held: 1}},
 		{At: 20 * time.Second},
 	}, 3)
 	s.count(queue.Job{
@@ -131,7 +131,7 @@ func TestSummaryWeighsBySlots(t *testing.T) {
 	})
 	s.count(queue.Job{State: queue.Exited})
 	s.count(queue.Job{State: queue.Pending})
-	want := Summary{Jobs: 3, Done: 1, Exited: 1, WaitSlotSeconds: 12, RunSlotSeconds: 8, HeldSlotSeconds: 50, PeakSupply: 4, Elapsed: 20 * time.Second}
+	want := Summary{Jobs: 3, Done: 1, Exited: 1, WaitSlotSeconds: 12, RunSlotSeconds: 8, HeldSlotSeconds: 50, PeakHeld: 4, Elapsed: 20 * time.Second}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}

@@ -17,18 +17,18 @@ type Summary struct {
 	Jobs, Done, Exited int
 	// WaitSlotSeconds and RunSlotSeconds are the waiting and run times of the jobs that ended DONE, weighted by slots.
 	WaitSlotSeconds, RunSlotSeconds float64
-	// HeldSlotSeconds is the supply over time.
+	// HeldSlotSeconds is the slots of all hosts over time.
 	HeldSlotSeconds float64
-	PeakSupply      int
+	PeakHeld        int
 	Picture         string
 }
 
 func newSummary(samples []Sample, jobs int) Summary {
 	s := Summary{Jobs: jobs}
 	for i, sample := range samples {
-		s.PeakSupply = max(s.PeakSupply, sample.Supply)
+		s.PeakHeld = max(s.PeakHeld, sample.Held)
 		if i > 0 {
-			s.HeldSlotSeconds += float64(samples[i-1].Supply) * (sample.At - samples[i-1].At).Seconds()
+			s.HeldSlotSeconds += float64(samples[i-1].Held) * (sample.At - samples[i-1].At).Seconds()
 		}
 	}
 	if n := len(samples); n > 0 {
@@ -70,7 +70,7 @@ func (s Summary) String() string {
 		row("waiting", "%.2f times the run time (weighted by slots); the target %.4g promises %.2f while the cluster has room",
 			s.WaitSlotSeconds/s.RunSlotSeconds, s.Last.Target, 1/s.Last.Target)
 		row("slots", "at most %d held at once; %.0f slot-seconds held for %.0f of work (%.0f %% over)",
-			s.PeakSupply, s.HeldSlotSeconds, s.RunSlotSeconds, 100*(s.HeldSlotSeconds/s.RunSlotSeconds-1))
+			s.PeakHeld, s.HeldSlotSeconds, s.RunSlotSeconds, 100*(s.HeldSlotSeconds/s.RunSlotSeconds-1))
 	}
 	row("hosts", "%d launched, %d left", s.Last.Launches, s.Last.Hosts)
 	row("offers", "%d accepted, %d declined; now suppressed: %v", s.Last.OffersAccepted, s.Last.OffersDeclined, s.Last.Suppressed)
