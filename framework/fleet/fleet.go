@@ -203,6 +203,7 @@ func (f *Fleet) touch(m *member) {
 
 func (f *Fleet) forget(m *member) {
 	delete(f.members, m.Name())
+	delete(f.views, m.Name()) // the snapshot is older than the removal
 	f.removed = true
 	f.out.Removed = append(f.out.Removed, m.Name())
 }

@@ -115,7 +115,7 @@ func (f *Fleet) usable(c *candidate) bool {
 
 // allocate launches hosts for the classes in order.
 func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration) {
-	choices := make(map[shape][]*tier)
+	choices := make(map[shape][]tier)
 	launches := 0
 	for i := range p.classes {
 		c := &p.classes[i]
@@ -133,7 +133,7 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 				want = min(want, c.most)
 			}
 			want = max(want-want%c.unit, c.unit)
-			chosen, n := f.choose(tiers, want, c.unit)
+			chosen, n := f.choose(candidates, tiers, want, c.unit)
 			if chosen == nil {
 				break
 			}
@@ -143,20 +143,18 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 	}
 }
 
-// tier is candidates that are equally welcome, by rising capacity.
-type tier struct {
-	candidates []*candidate
-	capacity   []int
-}
+// tier is candidates that are equally welcome, by rising capacity, then in the order in which they were offered: the
+// capacity in the upper, the index in the lower half of each number.
+type tier []uint64
+
+const indexBits = 32
+
+func (t tier) capacity(i int) int { return int(t[i] >> indexBits) }
 
 // tiers sorts the candidates for a shape: reserved resources first, agents whose GPUs would lie idle last.
-func (f *Fleet) tiers(s shape, candidates []*candidate) []*tier {
-	type choice struct {
-		c        *candidate
-		capacity int
-	}
-	var by [4][]choice
-	for _, c := range candidates {
+func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
+	tiers := make([]tier, 4)
+	for i, c := range candidates {
 		wastes := c.free.GPUs > 0 && s.gpus == 0
 		n := f.capacity(c, s)
 		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !f.usable(c) {
@@ -169,41 +167,29 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []*tier {
 		if wastes {
 			rank += 2
 		}
-		by[rank] = append(by[rank], choice{c, n})
+		tiers[rank] = append(tiers[rank], uint64(n)<<indexBits|uint64(i))
 	}
-	var tiers []*tier
-	for _, choices := range by {
-		slices.SortStableFunc(choices, func(a, b choice) int { return a.capacity - b.capacity })
-		t := &tier{}
-		for _, ch := range choices {
-			t.candidates = append(t.candidates, ch.c)
-			t.capacity = append(t.capacity, ch.capacity)
-		}
-		tiers = append(tiers, t)
+	for _, t := range tiers {
+		slices.Sort(t)
 	}
 	return tiers
 }
 
 // choose gives the smallest candidate that holds all that is wanted, else the largest that holds a unit.
-func (f *Fleet) choose(tiers []*tier, want, unit int) (*candidate, int) {
-	for _, t := range tiers {
-		at, _ := slices.BinarySearch(t.capacity, want)
-		for ; at < len(t.candidates); at++ {
-			if f.usable(t.candidates[at]) {
-				return t.candidates[at], t.capacity[at]
+func (f *Fleet) choose(candidates []*candidate, tiers []tier, want, unit int) (*candidate, int) {
+	for i, t := range tiers {
+		for len(t) > 0 && !f.usable(candidates[uint32(t[len(t)-1])]) {
+			t = t[:len(t)-1]
+		}
+		tiers[i] = t
+		at, _ := slices.BinarySearch(t, uint64(want)<<indexBits)
+		for ; at < len(t); at++ {
+			if c := candidates[uint32(t[at])]; f.usable(c) {
+				return c, t.capacity(at)
 			}
 		}
-		for last := len(t.candidates) - 1; last >= 0; last-- {
-			if !f.usable(t.candidates[last]) {
-				if last == len(t.candidates)-1 { // only a trailing run may go, the order of the rest stays
-					t.candidates, t.capacity = t.candidates[:last], t.capacity[:last]
-				}
-				continue
-			}
-			if t.capacity[last] < unit {
-				break
-			}
-			return t.candidates[last], t.capacity[last] - t.capacity[last]%unit
+		if last := len(t) - 1; last >= 0 && t.capacity(last) >= unit {
+			return candidates[uint32(t[last])], t.capacity(last) - t.capacity(last)%unit
 		}
 	}
 	return nil, 0
