@@ -41,8 +41,8 @@ type Config struct {
 	// derivative; 0 is no filter.
 	DerivativeFilter time.Duration
 	// TrackingTime is the time constant with which the integral is led back to
-	// what was really achieved (anti-windup) and with which a change of target
-	// takes effect; > 0.
+	// what was really achieved (anti-windup), a change of target takes effect and
+	// Load.Draining is trusted to last; > 0.
 	TrackingTime time.Duration
 	// Period is the nominal time between steps, > 0. A step after a longer time
 	// counts as at most ten periods.
@@ -57,20 +57,24 @@ type Config struct {
 	ScaleInDelay time.Duration
 	// Deadband is the surplus in slots that is tolerated for good, ≥ 0.
 	Deadband int
+	// Quantum rounds the goal up to whole hosts of so many slots, within
+	// MaxSlots; 0 and 1 are no rounding. Without it a goal that creeps up makes
+	// many small hosts.
+	Quantum int
 }
 
 // DefaultConfig returns the settings that docs/control.md justifies.
 func DefaultConfig() Config {
 	return Config{
 		Target:           0.3,
-		Kp:               0,
-		Ki:               0.02,
+		Kp:               0.05,
+		Ki:               0.005,
 		Kd:               0,
 		FeedForward:      1,
 		DerivativeFilter: 5 * time.Second,
-		TrackingTime:     10 * time.Second,
+		TrackingTime:     30 * time.Second,
 		Period:           time.Second,
-		ScaleInDelay:     2 * time.Second,
+		ScaleInDelay:     3 * time.Second,
 		Deadband:         1,
 	}
 }
@@ -129,7 +133,7 @@ func (c Config) validateLimits() error {
 		name string
 		val  int
 	}{
-		{"min-slots", c.MinSlots}, {"max-slots", c.MaxSlots}, {"max-step", c.MaxStep}, {"deadband", c.Deadband},
+		{"min-slots", c.MinSlots}, {"max-slots", c.MaxSlots}, {"max-step", c.MaxStep}, {"deadband", c.Deadband}, {"quantum", c.Quantum},
 	} {
 		if n.val < 0 || n.val > maxSlots {
 			return fmt.Errorf("%w: %s %d: must be from 0 to %d", ErrConfig, n.name, n.val, maxSlots)
@@ -143,6 +147,23 @@ func (c Config) validateLimits() error {
 
 // setpoint is y* = τ/(1+τ).
 func (c *Config) setpoint() float64 { return c.Target / (1 + c.Target) }
+
+// proportional is the proportional term's share of N. A shortage is first the
+// feed-forward's to answer, and is not answered twice.
+func (c *Config) proportional(e float64) float64 {
+	if e > 0 {
+		e *= max(0, 1-c.FeedForward)
+	}
+	return c.Kp * e
+}
+
+// whole rounds a goal up to whole hosts.
+func (c *Config) whole(goal int) int {
+	if c.Quantum <= 1 {
+		return goal
+	}
+	return (goal + c.Quantum - 1) / c.Quantum * c.Quantum
+}
 
 // clamp limits a goal to MinSlots..MaxSlots.
 func (c *Config) clamp(goal int) int {

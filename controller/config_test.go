@@ -33,6 +33,7 @@ func TestValidate(t *testing.T) {
 		{"min-slots", func(c *Config) { c.MinSlots, c.MaxSlots = 5, 4 }},
 		{"max-step", func(c *Config) { c.MaxStep = -1 }},
 		{"deadband", func(c *Config) { c.Deadband = math.MaxInt }},
+		{"quantum", func(c *Config) { c.Quantum = -1 }},
 	} {
 		cfg := DefaultConfig()
 		tc.change(&cfg)

@@ -18,7 +18,8 @@ func (c *Controller) Configure(now time.Time, cfg Config) error {
 	c.cfg = cfg
 	if c.primed {
 		e := c.setpoint - c.measured
-		c.integral += (old.Kp-cfg.Kp)*e - (old.Kd-cfg.Kd)*c.slope + (old.FeedForward-cfg.FeedForward)*c.setpoint
+		c.integral += old.proportional(e) - cfg.proportional(e) - (old.Kd-cfg.Kd)*c.slope +
+			(old.FeedForward-cfg.FeedForward)*c.setpoint
 	}
 	if c.begun {
 		c.goal = cfg.clamp(c.goal)

@@ -41,7 +41,8 @@ type Controller struct {
 	slope     float64   // filtered derivative of the measured value, 1/s
 	primed    bool      // measured is of the step before
 
-	scaleIn window
+	draining float64 // slots in use on closed hosts, risen slowly
+	scaleIn  window
 }
 
 // New returns a controller whose goal is MinSlots. The error is an ErrConfig.
@@ -136,7 +137,7 @@ func (c *Controller) advance(now time.Time) (time.Duration, error) {
 func (c *Controller) idle(now time.Time, load Load) Record {
 	c.goal = c.cfg.MinSlots
 	c.scaleIn.reset(c.goal)
-	c.integral, c.setpoint = 0, c.cfg.setpoint()
+	c.integral, c.setpoint, c.draining = 0, c.cfg.setpoint(), 0
 	c.slope, c.primed = 0, false
 	c.last = Record{At: now, Load: load, Setpoint: c.setpoint, Saturation: SaturationIdle, Goal: c.goal}
 	return c.last
@@ -158,11 +159,13 @@ func (c *Controller) output(now time.Time, elapsed time.Duration, load *Load) {
 	if target := c.cfg.setpoint(); c.setpoint != target {
 		c.setpoint += (target - c.setpoint) * share(c.sinceChange(now, elapsed), c.cfg.TrackingTime)
 	}
+	draining := float64(min(load.Draining, load.Running))
+	c.draining = math.Min(draining, c.draining+(draining-c.draining)*share(elapsed, c.cfg.TrackingTime))
 	rec := &c.last
 	rec.At, rec.Load = now, *load
 	rec.Y = float64(load.Running) / n
 	rec.Setpoint, rec.Error = c.setpoint, c.setpoint-counted
-	rec.P = n * c.cfg.Kp * rec.Error
+	rec.P = n * c.cfg.proportional(rec.Error)
 	rec.I = n * c.integral
 	rec.D = -n * c.cfg.Kd * c.slope
 	rec.FF = c.cfg.FeedForward * n * c.setpoint
@@ -186,11 +189,11 @@ func (c *Controller) sinceChange(now time.Time, elapsed time.Duration) time.Dura
 func (c *Controller) integrate(elapsed time.Duration, rec *Record) {
 	n := float64(rec.Running + rec.Pending)
 	goal := float64(c.goal)
-	want := rec.U - float64(min(rec.Draining, rec.Running))
+	want := rec.U - c.draining
 	supply := float64(max(rec.Supply, rec.Running-rec.Draining))
 
 	high := want > goal+rounding || float64(rec.Supply) < goal
-	low := want < goal-1 || supply > goal
+	low := rec.Saturation == SaturationNeed || rec.Saturation == SaturationMin || supply > goal
 
 	steady := (1 - c.cfg.FeedForward) * rec.Setpoint
 	grow := c.cfg.Ki * rec.Error * elapsed.Seconds()

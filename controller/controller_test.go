@@ -183,7 +183,7 @@ func TestIdleGoesToMinimum(t *testing.T) {
 		t.Errorf("idle: %+v", rec)
 	}
 	rec = step(t, c, 51, Load{Pending: 130, FirstNeed: 1, Supply: 2})
-	if want := 30 + 130*c.cfg.Kp*c.cfg.setpoint(); math.Abs(rec.U-want) > 1e-9 {
+	if want := 30.0; math.Abs(rec.U-want) > 1e-9 {
 		t.Errorf("first output after idle %v, want %v: the state was not reset", rec.U, want)
 	}
 }
@@ -203,6 +203,7 @@ func TestLimits(t *testing.T) {
 		{"need is not delayed by step", func(c *Config) { c.MaxStep = 7 }, Load{Pending: 64, FirstNeed: 64}, 64, SaturationNeed},
 		{"starved", func(c *Config) { c.MaxSlots = 50 }, Load{Pending: 64, FirstNeed: 64}, 50, SaturationStarved},
 		{"pending counts as a need of one", nil, Load{Pending: 1, Supply: 1}, 1, SaturationNone},
+		{"whole hosts", func(c *Config) { c.Quantum = 8 }, Load{Pending: 130, FirstNeed: 1}, 32, SaturationNone},
 		{"first step starts from the supply", nil, Load{Running: 90, Pending: 10, FirstNeed: 1, Supply: 100}, 100, SaturationScaleIn},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -257,6 +258,29 @@ func TestScaleInWaitsForALastingSurplus(t *testing.T) {
 		if got := next(92); got != 30 {
 			t.Fatalf("goal %d: a surplus of two slots is within the deadband", got)
 		}
+	}
+}
+
+// What runs on closed hosts is less to hold: slowly when it begins, at once
+// when it ends.
+func TestDrainingSlotsCount(t *testing.T) {
+	c := newController(t, func(c *Config) { c.Kp, c.Ki, c.Deadband, c.ScaleInDelay = 0, 0, 0, 0 })
+	load := Load{Running: 30, Pending: 100, FirstNeed: 1, Supply: 30}
+	step(t, c, 0, load)
+	load.Supply, load.Draining = 18, 12
+	if got := step(t, c, 1, load).Goal; got < 29 {
+		t.Errorf("goal %d one second after hosts were closed, want 29 or 30", got)
+	}
+	s := 2
+	for ; s < 600; s++ {
+		step(t, c, s, load)
+	}
+	if got := c.Goal(); got != 19 {
+		t.Errorf("goal %d, want 18 and a part of one beside the 12 slots in use on closed hosts", got)
+	}
+	load.Draining = 0
+	if got := step(t, c, s, load).Goal; got != 30 {
+		t.Errorf("goal %d after the closed hosts are gone, want 30", got)
 	}
 }
 

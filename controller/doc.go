@@ -31,9 +31,13 @@
 //     answer.
 //   - N = 0 is idle: the goal is MinSlots, and I and d are zero.
 //
-// The goal is u rounded up, then limited, in this order:
+// u is the slots that should be in use. Those in use on closed hosts are no part
+// of the supply, so the goal is u − draining. Jobs on closed hosts may end at any
+// moment, so draining is believed slowly, with TrackingTime, and let go at once:
+// or else one long job after the other would close one host after the other. The
+// goal is rounded up to whole slots or hosts (Quantum) and limited, in this order:
 //
-//	at most N           never more than the jobs could use      (demand)
+//	at most N − draining  never more than the jobs could use    (demand)
 //	at least FirstNeed  while something is pending               (need)
 //	MinSlots..MaxSlots                                           (min, max, starved)
 //	up by ≤ MaxStep     a step, but need and min are not delayed (step)

@@ -25,6 +25,7 @@ func drawConfig(t *rapid.T) Config {
 		MaxStep:          rapid.IntRange(0, 30).Draw(t, "step"),
 		ScaleInDelay:     duration("delay", 0, time.Minute),
 		Deadband:         rapid.IntRange(0, 8).Draw(t, "deadband"),
+		Quantum:          rapid.IntRange(0, 9).Draw(t, "quantum"),
 	}
 	if rapid.Bool().Draw(t, "limited") {
 		cfg.MaxSlots = cfg.MinSlots + rapid.IntRange(1, 500).Draw(t, "max")
@@ -84,7 +85,7 @@ func TestGoalIsAlwaysWithinLimits(t *testing.T) {
 				t.Fatalf("record %+v, goal %d", rec, c.Goal())
 			}
 			checkLimits(t, c, load)
-			floor := c.cfg.clamp(max(1, load.FirstNeed))
+			floor := c.cfg.clamp(c.cfg.whole(max(1, load.FirstNeed)))
 			if step := c.cfg.MaxStep; began && step > 0 && rec.Goal > max(before+step, floor) {
 				t.Fatalf("goal rose from %d to %d, step %d", before, rec.Goal, step)
 			}
@@ -104,7 +105,7 @@ func checkLimits(t *rapid.T, c *Controller, load Load) {
 }
 
 // The same ratio at a greater backlog never gives a smaller goal, but for the
-// surplus that the deadband tolerates.
+// surplus that the deadband and whole hosts tolerate.
 func TestMonotoneInBacklogForFixedRatio(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := drawConfig(t)
@@ -124,7 +125,7 @@ func TestMonotoneInBacklogForFixedRatio(t *testing.T) {
 			if errA != nil || errB != nil {
 				t.Fatal(errA, errB)
 			}
-			if b.Goal < a.Goal-cfg.Deadband {
+			if b.Goal < a.Goal-cfg.Deadband-cfg.Quantum {
 				t.Fatalf("goal %d at %d times the backlog of goal %d\n%+v\n%+v", b.Goal, factor, a.Goal, b, a)
 			}
 		}
@@ -178,7 +179,7 @@ func TestChangesAreBumpless(t *testing.T) {
 		n := float64(load.Running + load.Pending)
 		answer := func(c *Controller) float64 {
 			e := c.setpoint - c.measured
-			return c.cfg.Kp*e + c.integral - c.cfg.Kd*c.slope + c.cfg.FeedForward*c.setpoint
+			return c.cfg.proportional(e) + c.integral - c.cfg.Kd*c.slope + c.cfg.FeedForward*c.setpoint
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "changes") {
 			before := answer(c)

@@ -96,7 +96,7 @@ func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) 
 		if !l.paused {
 			record, err = l.controller.Step(now, controller.Load{
 				Running: snapshot.Load.Running, Pending: snapshot.Load.Pending, FirstNeed: snapshot.Load.FirstNeed,
-				Supply: supply, InFlight: min(inFlight, supply),
+				Supply: supply, InFlight: min(inFlight, supply), Draining: draining(snapshot.Hosts),
 			})
 		} else {
 			record = l.controller.Hold(now)
@@ -115,6 +115,17 @@ func slots(hosts []queue.Host) int {
 		n += h.Slots
 	}
 	return n
+}
+
+// draining is the slots in use on closed hosts.
+func draining(hosts []queue.Host) int {
+	used := 0
+	for i := range hosts {
+		if hosts[i].Closed != 0 {
+			used += hosts[i].Used
+		}
+	}
+	return used
 }
 
 // note counts an error and logs it once, when it begins or changes, and once when it is over.
