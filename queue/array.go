@@ -52,6 +52,18 @@ func (a *array) ordinal(index int) (int32, bool) {
 	return a.before[i] + int32((index-r.First)/r.Step), true
 }
 
+// following is the ordinal of the first index above one.
+func (a *array) following(index int) int32 {
+	i := sort.Search(len(a.ranges), func(i int) bool { return a.ranges[i].Last > index })
+	if i == len(a.ranges) {
+		return a.size
+	}
+	if r := a.ranges[i]; index >= r.First {
+		return a.before[i] + int32((index-r.First)/r.Step) + 1
+	}
+	return a.before[i]
+}
+
 // index is the inverse of ordinal.
 func (a *array) index(ordinal int32) int32 {
 	i := 0

@@ -73,10 +73,12 @@ func (q *Queue) Jobs(f Filter, after ID, max int) (jobs []Job, more bool) {
 // Arrays is a page of the job arrays that a filter selects, with their elements by state.
 func (q *Queue) Arrays(f Filter, after int64, max int) (arrays []ArrayCounts, more bool) {
 	p := pager{filter: f, after: ID{Job: after + 1}, states: stateSet(f.States)}
-	q.selected(&p, func(j *job) bool {
-		if j.array == nil || j.number <= after {
+	last := after
+	q.selected(&p, func(j *job, _ int) bool {
+		if j.array == nil || j.number <= last {
 			return true
 		}
+		last = j.number
 		if len(arrays) == max {
 			more = true
 			return false
@@ -93,20 +95,30 @@ func (q *Queue) Arrays(f Filter, after int64, max int) (arrays []ArrayCounts, mo
 	return arrays, more
 }
 
-// selected calls f for the jobs that have elements which a filter may select, by number.
-func (q *Queue) selected(p *pager, f func(*job) bool) {
-	check := func(j *job) bool { return !p.wants(j) || f(j) }
+// selected calls f for the jobs that have elements which a filter may select, by number, with those of their elements that its
+// ids name; index 0 is all.
+func (q *Queue) selected(p *pager, f func(j *job, index int) bool) {
+	if p.filter.User != "" {
+		if p.user = q.users[p.filter.User]; p.user == nil {
+			return
+		}
+	}
 	if len(p.filter.IDs) == 0 {
-		q.jobs.from(p.after.Job, check)
+		q.jobs.from(p.after.Job, func(j *job) bool { return !p.wants(j) || f(j, 0) })
 		return
 	}
-	numbers := make([]int64, 0, len(p.filter.IDs))
-	for _, id := range p.filter.IDs {
-		numbers = append(numbers, id.Job)
-	}
-	slices.Sort(numbers)
-	for _, n := range slices.Compact(numbers) {
-		if j := q.jobs.get(n); j != nil && n >= p.after.Job && !check(j) {
+	ids := slices.Clone(p.filter.IDs)
+	slices.SortFunc(ids, compareID)
+	whole := int64(0)
+	for _, id := range slices.Compact(ids) {
+		if id.Job == whole || id.Job < p.after.Job {
+			continue
+		}
+		j := q.jobs.get(id.Job)
+		if id.Index == 0 {
+			whole = id.Job
+		}
+		if j != nil && (id.Index == 0 || j.array != nil) && p.wants(j) && !f(j, id.Index) {
 			return
 		}
 	}
@@ -115,6 +127,7 @@ func (q *Queue) selected(p *pager, f func(*job) bool) {
 // pager collects a page.
 type pager struct {
 	filter Filter
+	user   *userState // of filter.User
 	states [Unknown + 1]bool
 	after  ID
 	max    int
@@ -137,12 +150,12 @@ func stateSet(states []State) (set [Unknown + 1]bool) {
 // wants reports whether elements of a job may be selected.
 func (p *pager) wants(j *job) bool {
 	f := &p.filter
-	if f.User != "" && f.User != j.spec.User || f.Queue != "" && f.Queue != j.queue.spec.Name ||
-		f.Project != "" && f.Project != j.spec.Project || f.Name != "" && !matches(j.spec.Name, f.Name) {
+	switch {
+	case j.array == nil && !p.states[j.one.state], p.user != nil && p.user != j.user, f.Queue != "" && f.Queue != j.queue.spec.Name,
+		f.Project != "" && f.Project != j.spec.Project, f.Name != "" && !matches(j.spec.Name, f.Name):
 		return false
-	}
-	if j.array == nil {
-		return p.states[j.one.state]
+	case j.array == nil:
+		return true
 	}
 	for s := Pending; s <= Unknown; s++ {
 		if p.states[s] && j.array.count[s] > 0 {
@@ -159,29 +172,37 @@ func matches(name, pattern string) bool {
 	return name == pattern
 }
 
-// job adds a job's elements; it reports whether there is room for more.
-func (p *pager) job(j *job) bool {
+// job adds a job's elements, or one of them; it reports whether there is room for more.
+func (p *pager) job(j *job, index int) bool {
 	if j.array == nil {
 		return p.element(j, &j.one, 0)
 	}
 	a := j.array
-	for first := int32(0); first < a.size; first += pageSize {
-		page := a.pages[first/pageSize]
-		if page == nil && (!p.states[a.state] || p.filter.Host != "") {
-			continue
-		}
-		for ordinal := first; ordinal < min(first+pageSize, a.size); ordinal++ {
-			if !p.element(j, a.at(ordinal), int(a.index(ordinal))) {
-				return false
+	if index != 0 {
+		ordinal, ok := a.ordinal(index)
+		return !ok || p.element(j, a.at(ordinal), index)
+	}
+	first := int32(0)
+	if p.after.Job == j.number {
+		first = a.following(p.after.Index)
+	}
+	for first < a.size {
+		end := min((first/pageSize+1)*pageSize, a.size)
+		if page := a.pages[first/pageSize]; page != nil || p.states[a.state] && p.filter.Host == "" {
+			for ordinal := first; ordinal < end; ordinal++ {
+				if !p.element(j, a.at(ordinal), int(a.index(ordinal))) {
+					return false
+				}
 			}
 		}
+		first = end
 	}
 	return true
 }
 
 func (p *pager) element(j *job, e *element, index int) bool {
 	id := ID{j.number, index}
-	if compareID(id, p.after) <= 0 || !p.states[stateOf(j, e)] || !p.hasHost(e) || !p.hasID(id) {
+	if compareID(id, p.after) <= 0 || !p.states[stateOf(j, e)] || !p.hasHost(e) {
 		return true
 	}
 	if len(p.out) == p.max {
@@ -199,10 +220,4 @@ func (p *pager) element(j *job, e *element, index int) bool {
 func (p *pager) hasHost(e *element) bool {
 	return p.filter.Host == "" || e != nil && !pends(e.state) &&
 		slices.ContainsFunc(e.place, func(at Placement) bool { return at.Host == p.filter.Host })
-}
-
-func (p *pager) hasID(id ID) bool {
-	return len(p.filter.IDs) == 0 || slices.ContainsFunc(p.filter.IDs, func(want ID) bool {
-		return want.Job == id.Job && (want.Index == 0 || want.Index == id.Index)
-	})
 }

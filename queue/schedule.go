@@ -174,16 +174,16 @@ func (q *Queue) keepEnough(c *class) {
 		return
 	}
 	q.pass.keeps++
-	hosts := q.candidates(c)
-	slices.SortStableFunc(hosts, func(a, b *host) int { return b.free - a.free })
-	room, kept := 0, hosts[:0]
-	for _, h := range hosts {
-		room += q.capacity(h, c)
-		kept = append(kept, h)
-		if room >= c.min {
-			break
+	room := 0
+	var kept []*host
+	q.supply.emptiest(func(h *host) bool {
+		n := q.capacity(h, c)
+		if h.kept != q.pass.id && n > 0 && (!c.need.OneHost || n >= c.min) {
+			room += n
+			kept = append(kept, h)
 		}
-	}
+		return room < c.min
+	})
 	if room < c.min {
 		return // what it could use is kept for those before it
 	}
@@ -191,16 +191,6 @@ func (q *Queue) keepEnough(c *class) {
 	for _, h := range kept {
 		h.kept, h.keptUntil = q.pass.id, until
 	}
-}
-
-func (q *Queue) candidates(c *class) (hosts []*host) {
-	for _, h := range q.supply.members {
-		n := q.capacity(h, c)
-		if h.kept != q.pass.id && n > 0 && (!c.need.OneHost || n >= c.min) {
-			hosts = append(hosts, h)
-		}
-	}
-	return hosts
 }
 
 // shadow is when the run limits of what runs on some hosts will have freed enough slots of them for the first job of a class; 0 if

@@ -181,9 +181,9 @@ func (s *story) join(out *strings.Builder, args []string, opts map[string]string
 		known = append(known, queue.Attempt{ID: s.id(id), Attempt: s.number(attempt)})
 	}
 	answer, err := s.q.JoinHost(s.now, args[0], "session", known)
-	for what, list := range map[string][]queue.Attempt{"start": answer.Start, "kill": answer.Kill, "stop": answer.Stop} {
+	for i, list := range [][]queue.Attempt{answer.Start, answer.Kill, answer.Stop} {
 		if len(list) > 0 {
-			fmt.Fprintln(out, what, list)
+			fmt.Fprintln(out, []string{"start", "kill", "stop"}[i], list)
 		}
 	}
 	if len(answer.Signal) > 0 {

@@ -129,7 +129,31 @@ func (s *shelf) fullest(atLeast int, f func(*host) bool) bool {
 	return true
 }
 
-// emptiest calls f for all hosts, those with the most free slots first, until f is false.
+// emptiest calls f for all usable hosts, those with the most free slots first, until f is false.
+func (s *supply) emptiest(f func(*host) bool) {
+	most := 0
+	for i := range s.shelves {
+		most = max(most, len(s.shelves[i].buckets)-1)
+	}
+	for free := most; free > 0; free-- {
+		for i := range s.shelves {
+			if b := s.shelves[i].buckets; free < len(b) && b[free] != nil {
+				for _, h := range b[free].hosts {
+					if !f(h) {
+						return
+					}
+				}
+			}
+		}
+	}
+	for _, h := range s.members {
+		if h.free == 0 && !f(h) {
+			return
+		}
+	}
+}
+
+// emptiest calls f for the shelf's hosts, those with the most free slots first, until f is false.
 func (s *shelf) emptiest(f func(*host) bool) bool {
 	for w := len(s.filled) - 1; w >= 0; w-- {
 		for word := s.filled[w]; word != 0; {
