@@ -91,6 +91,9 @@ func (j *job) mainEnded(status unix.WaitStatus, usage *unix.Rusage, now time.Tim
 		j.exitCode = 128 + int(status.Signal())
 		j.reason = "killed by signal " + fmt.Sprint(int(status.Signal()))
 	}
+	if usage.Maxrss <= ownPeakKiB() {
+		usage.Maxrss = 0 // our own: until it ran its program, the process shared our memory. Samples know better
+	}
 	j.addUsage(usage)
 	if j.kill != nil {
 		j.reason = j.kill.reason
@@ -100,9 +103,18 @@ func (j *job) mainEnded(status unix.WaitStatus, usage *unix.Rusage, now time.Tim
 	}
 }
 
+// ownPeakKiB is the most memory that this process has had resident.
+func ownPeakKiB() int64 {
+	var own unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err != nil {
+		return 0
+	}
+	return own.Maxrss
+}
+
 func (j *job) addUsage(usage *unix.Rusage) {
 	j.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	j.memMiB = max(j.memMiB, (usage.Maxrss+1023)/1024)
+	j.memMiB = max(j.memMiB, (usage.Maxrss+1023)/1024, 1) // rounded up: no process has none
 	j.swapMiB = max(j.swapMiB, j.memMiB)
 	j.procs = max(j.procs, 1)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/queue/wire"
 )
@@ -43,7 +44,17 @@ func TestExitCodes(t *testing.T) {
 
 func TestUsageIsMeasured(t *testing.T) {
 	d := newDaemon(t)
-	startHost(t, d)
+	startHost(t, d, func(c *Config) { c.SampleEvery = 20 * time.Millisecond })
+	if ended := d.run(newStart("true")); ended.MaxRssMib < 1 || ended.MaxRssMib > 6 {
+		t.Errorf("%d MiB for a shell", ended.MaxRssMib)
+	}
+	if ended := d.run(newStart("dd if=/dev/zero of=/dev/null bs=100M count=1")); ended.MaxRssMib < 100 || ended.MaxRssMib > 120 {
+		t.Errorf("%d MiB for 100 MiB", ended.MaxRssMib)
+	}
+	// How many processes there were is only known of a job that was there when they were counted.
+	eventually(t, "all four processes of a job are counted", func() bool {
+		return d.run(newStart("sleep 100 & sleep 100 & sleep 0.1")).Processes == 4
+	})
 	ended := d.run(newStart(`i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done`))
 	if ended.CpuNs < 10_000_000 {
 		t.Errorf("cpu %d ns for a loop", ended.CpuNs)

@@ -52,6 +52,7 @@ type keeper struct {
 	asks       chan *helper
 	samples    chan sample
 	nextSample time.Time
+	lastSample time.Time
 }
 
 type sample struct {

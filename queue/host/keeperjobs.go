@@ -78,6 +78,7 @@ func (k *keeper) fork(j *job) {
 	}
 	j.phase = running
 	k.mains[j.pid] = j
+	k.sampleSoon(j, now)
 	k.out.send(&frame{kind: frameStarted, body: &wire.Started{
 		Attempt: j.key.wire(), Pid: int32(j.pid), AtUnixNs: now.UnixNano(),
 	}})

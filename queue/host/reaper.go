@@ -219,13 +219,33 @@ func (k *keeper) pass(now time.Time) {
 		}
 	}
 	if !now.Before(k.nextSample) {
-		k.nextSample = now.Add(k.config.SampleEvery)
+		k.lastSample, k.nextSample = now, now.Add(k.config.SampleEvery)
 		if len(k.mains) > 0 {
 			go func() {
 				table, err := readProcesses()
 				k.samples <- sample{table, err}
 			}()
 		}
+	}
+}
+
+const (
+	// youngSample is when a new job is measured first, and sampleRest the least time between two readings of all processes.
+	youngSample = 200 * time.Millisecond
+	sampleRest  = time.Second
+)
+
+// sampleSoon takes a first measure of a new job, for those that end before the next sample, and brings that forward.
+func (k *keeper) sampleSoon(j *job, now time.Time) {
+	if p, err := readProcess(j.pid); err == nil {
+		j.sampled([]process{p})
+	}
+	soon := now.Add(youngSample)
+	if rest := k.lastSample.Add(sampleRest); soon.Before(rest) {
+		soon = rest
+	}
+	if soon.Before(k.nextSample) {
+		k.nextSample = soon
 	}
 }
 
