@@ -61,8 +61,10 @@ func (d *Daemon) guard(access Access, h http.Handler) http.Handler {
 			return
 		}
 		if access == Admin && !actor.Admin {
-			wire.WriteError(w, &queue.Error{Kind: queue.KindDenied, Subject: actor.User,
-				Text: fmt.Sprintf("user %q is no administrator: permission denied", actor.User)})
+			wire.WriteError(w, &queue.Error{
+				Kind: queue.KindDenied, Subject: actor.User,
+				Text: fmt.Sprintf("user %q is no administrator: permission denied", actor.User),
+			})
 			return
 		}
 		h.ServeHTTP(w, r)
@@ -188,7 +190,7 @@ func peerUID(c net.Conn) (uint32, error) {
 	var peer *unix.Ucred
 	var failed error
 	err = raw.Control(func(fd uintptr) { peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = errors.Join(err, failed); err != nil {
+	if err := errors.Join(err, failed); err != nil {
 		return 0, err
 	}
 	return peer.Uid, nil

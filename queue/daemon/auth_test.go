@@ -300,7 +300,9 @@ func TestBadRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
 		if response.StatusCode != test.want || !strings.Contains(string(body), `"error":{"kind":"`) {
 			t.Errorf("%s %.40s: %d %s", test.path, test.body, response.StatusCode, body)
 		}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,7 +123,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 	for n := 0; n < b.N && b.N > 1; {
 		m := new(wire.DaemonMessage)
-		if err := conn.Receive(m, patience); err != nil && err != io.EOF {
+		if err := conn.Receive(m, patience); err != nil {
 			b.Fatal(err)
 		}
 		switch {

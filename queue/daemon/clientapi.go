@@ -75,8 +75,10 @@ func (d *Daemon) submitBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(ask.Jobs) > wire.MaxBatch {
-		wire.WriteError(w, &queue.Error{Kind: queue.KindInvalid, Code: queue.TooManyJobs,
-			Text: fmt.Sprintf("%d jobs in one request: at most %d are taken", len(ask.Jobs), wire.MaxBatch)})
+		wire.WriteError(w, &queue.Error{
+			Kind: queue.KindInvalid, Code: queue.TooManyJobs,
+			Text: fmt.Sprintf("%d jobs in one request: at most %d are taken", len(ask.Jobs), wire.MaxBatch),
+		})
 		return
 	}
 	specs := make([]queue.Spec, len(ask.Jobs))
@@ -103,14 +105,11 @@ func (d *Daemon) submitBatch(w http.ResponseWriter, r *http.Request) {
 // submitAll submits jobs in one transaction. The error is the journal's: then none was submitted.
 func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Submitted) error {
 	user := actor(r).User
+	results := make([]wire.Submitted, len(specs))
 	for i := range specs {
 		specs[i].User = user
-		if err := checkSize(&specs[i]); err != nil {
-			done[i].Error = wire.NewErrorBody(err)
-		}
+		results[i].Error = wire.NewErrorBody(checkSize(&specs[i]))
 	}
-	results := make([]wire.Submitted, len(specs))
-	copy(results, done)
 	err := d.change(r.Context(), func(q *queue.Queue, now time.Time) error {
 		for i, spec := range specs {
 			if results[i].Error != nil {
@@ -218,8 +217,10 @@ func (d *Daemon) changeHost(w http.ResponseWriter, r *http.Request) {
 
 func (d *Daemon) showCluster(w http.ResponseWriter, r *http.Request) {
 	by := actor(r)
-	wire.WriteJSON(w, http.StatusOK, wire.Cluster{Name: d.cfg.Cluster, MasterHost: d.cfg.MasterHost, Version: d.cfg.Version,
-		Admins: d.cfg.Admins, User: by.User, Admin: by.Admin, StartedAt: d.started})
+	wire.WriteJSON(w, http.StatusOK, wire.Cluster{
+		Name: d.cfg.Cluster, MasterHost: d.cfg.MasterHost, Version: d.cfg.Version,
+		Admins: d.cfg.Admins, User: by.User, Admin: by.Admin, StartedAt: d.started,
+	})
 }
 
 // showHealth is 200 while changes are durable, else 503.

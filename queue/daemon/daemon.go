@@ -71,8 +71,10 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 		requests: make(chan *request, maxQueued), quit: make(chan struct{}), ended: make(chan struct{}),
 		hosting: newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
 		closers: make(map[*closer]struct{}),
-		owned: owned{events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
-			waiters: make(map[int64]map[*waiter]bool)},
+		owned: owned{
+			events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
+			waiters: make(map[int64]map[*waiter]bool),
+		},
 	}
 	var err error
 	if d.users, err = openDirectory(config.Admins, config.TokenFile); err != nil {
@@ -163,7 +165,7 @@ func (d *Daemon) Stop() {
 		}
 		d.mu.Unlock()
 		for _, c := range open {
-			c.close()
+			c.end()
 		}
 	})
 	<-d.ended
@@ -172,12 +174,12 @@ func (d *Daemon) Stop() {
 }
 
 // closer is something that Stop closes.
-type closer struct{ close func() }
+type closer struct{ end func() }
 
-// track has Stop call close, unless release was called before. It gives false, having called close, where the daemon is
+// track has Stop call end, unless release was called before. It gives false, having called end, where the daemon is
 // ending.
-func (d *Daemon) track(close func()) (release func(), ok bool) {
-	c := &closer{close}
+func (d *Daemon) track(end func()) (release func(), ok bool) {
+	c := &closer{end}
 	d.mu.Lock()
 	if !d.closing {
 		d.closers[c] = struct{}{}
@@ -185,7 +187,7 @@ func (d *Daemon) track(close func()) (release func(), ok bool) {
 	}
 	d.mu.Unlock()
 	if !ok {
-		close()
+		end()
 		return func() {}, false
 	}
 	return func() {

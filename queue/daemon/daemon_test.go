@@ -30,10 +30,12 @@ func TestJobRunsOnHost(t *testing.T) {
 		start.Slots != 2 || start.Umask != 0o22 || start.KillGraceNs != int64(10*time.Second) {
 		t.Errorf("start is %v", start)
 	}
-	for name, want := range map[string]string{"HOME": "/root", "X": "a=b", "LSB_JOBID": done.ID.String(), "LSB_BATCH_JID": done.ID.String(),
+	for name, want := range map[string]string{
+		"HOME": "/root", "X": "a=b", "LSB_JOBID": done.ID.String(), "LSB_BATCH_JID": done.ID.String(),
 		"LSB_JOBINDEX": "0", "LSB_JOBINDEX_END": "(not set)", "LSB_JOBNAME": "first", "LSB_HOSTS": "h1 h1", "LSB_MCPU_HOSTS": "h1 2 ",
 		"LSB_DJOB_NUMPROC": "2", "LSB_QUEUE": "normal", "LSB_SUB_HOST": "login", "LS_SUBCWD": "/tmp", "LS_EXEC_T": "START",
-		"LSFUSER": me(), "LSB_OUTPUTFILE": start.Stdout, "LSB_PROJECT_NAME": "p"} {
+		"LSFUSER": me(), "LSB_OUTPUTFILE": start.Stdout, "LSB_PROJECT_NAME": "p",
+	} {
 		if got := variable(start.Env, name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
@@ -69,8 +71,10 @@ func TestArrayElements(t *testing.T) {
 	for i, index := range []int{1, 4, 8} {
 		start := starts[i]
 		element := queue.ID{Job: id.Job, Index: index}
-		for name, want := range map[string]string{"LSB_JOBINDEX": fmt.Sprint(index), "LSB_BATCH_JID": element.String(),
-			"LSB_JOBINDEX_END": "8", "LSB_JOBNAME": "arr[1,4-8:4]"} {
+		for name, want := range map[string]string{
+			"LSB_JOBINDEX": fmt.Sprint(index), "LSB_BATCH_JID": element.String(),
+			"LSB_JOBINDEX_END": "8", "LSB_JOBNAME": "arr[1,4-8:4]",
+		} {
 			if got := variable(start.Env, name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}

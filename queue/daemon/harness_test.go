@@ -38,16 +38,7 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 
 func newBenchOn(t testing.TB, change func(*Config), wrap func(Journal) Journal) *bench {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "daemon") // short, for the socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{t: t, dir: dir, wrap: wrap}
+	b := &bench{t: t, dir: t.TempDir(), wrap: wrap}
 	b.config = Config{HostURL: "unix://" + b.socket(), HostLocal: true, Heartbeat: time.Minute}
 	if change != nil {
 		change(&b.config)
@@ -193,10 +184,11 @@ func (b *bench) dial(hello *wire.Hello) (*robot, *wire.DaemonMessage) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(func() { conn.Close() })
+	b.t.Cleanup(func() { _ = conn.Close() })
 	r := &robot{t: b.t, conn: conn, name: hello.Host, session: hello.Session}
 	r.tell(&wire.HostMessage{Body: &wire.HostMessage_Hello{Hello: hello}})
-	return r, r.hear()
+	answer := r.hear()
+	return r, answer
 }
 
 // join is dial for a host that is to be welcome.

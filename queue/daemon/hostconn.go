@@ -240,7 +240,8 @@ func (d *Daemon) startedReport(s *session, m *wire.Started) *request {
 func (d *Daemon) endedReport(s *session, m *wire.Ended) *request {
 	a := attemptOf(m.GetAttempt())
 	result := queue.Result{ExitCode: int(m.GetExitCode()), Reason: clip(m.GetReason()), Usage: queue.Usage{
-		CPU: max(0, time.Duration(m.GetCpuNs())), MaxRSSMiB: int(max(0, m.GetMaxRssMib())), Processes: int(max(0, m.GetProcesses()))}}
+		CPU: max(0, time.Duration(m.GetCpuNs())), MaxRSSMiB: int(max(0, m.GetMaxRssMib())), Processes: int(max(0, m.GetProcesses())),
+	}}
 	return &request{
 		apply: func(q *queue.Queue, now time.Time) error {
 			if !isOf(q, a, s.host) {

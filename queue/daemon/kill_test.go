@@ -78,11 +78,7 @@ func startChild(t *testing.T, dir string) (*exec.Cmd, map[string]string) {
 // TestKilledDaemon kills a daemon's process again and again while clients submit and hosts run jobs: what was acknowledged is
 // there, once, has run, and no attempt ran twice.
 func TestKilledDaemon(t *testing.T) {
-	dir, err := os.MkdirTemp("", "daemon") // short, for the socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := t.TempDir()
 	daemon, tokens := startChild(t, dir)
 	w := &worlds{socket: filepath.Join(dir, "api.sock"), ran: make(map[wire.Attempt]int), stop: make(chan struct{})}
 	for _, name := range []string{"h1", "h2"} {

@@ -140,8 +140,10 @@ func (d *Daemon) queryArrays(w http.ResponseWriter, r *http.Request) {
 }
 
 // unfinished are the states of jobs that an order without ids is for.
-var unfinished = []queue.State{queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
-	queue.Unknown, queue.Zombie}
+var unfinished = []queue.State{
+	queue.Pending, queue.HeldPending, queue.Running, queue.UserSuspended, queue.SysSuspended,
+	queue.Unknown, queue.Zombie,
+}
 
 func (d *Daemon) actOnJobs(w http.ResponseWriter, r *http.Request) {
 	var ask wire.ActRequest

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -47,20 +48,20 @@ func (d *Daemon) Handler() http.Handler { return d.mux }
 // ServeUnix listens at path, replacing a socket nobody listens at, and serves in the background until Stop. Everyone may
 // connect; who it is, the system says.
 func (d *Daemon) ServeUnix(path string) error {
-	l, err := listenUnix(path)
+	l, err := listenUnix(context.Background(), path)
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", path, err)
 	}
 	return d.serve(newCountedListener(l, maxConns))
 }
 
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	const longest = 107 // of sun_path
 	if len(path) > longest {
 		return nil, fmt.Errorf("the path of a socket has at most %d characters: use a shorter state dir", longest)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		if c, err := net.Dial("unix", path); err == nil {
+		if c, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
 			return nil, errors.Join(errors.New("another daemon listens there"), c.Close())
 		} else if !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, err
@@ -69,7 +70,7 @@ func listenUnix(path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	l, err := net.Listen("unix", path)
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +127,7 @@ func newCountedListener(l net.Listener, n int) net.Listener {
 	return &countedListener{Listener: l, room: newGate(n), closed: make(chan struct{})}
 }
 
+// Accept waits until there is room for a connection, and for it.
 func (l *countedListener) Accept() (net.Conn, error) {
 	select {
 	case l.room <- struct{}{}:
@@ -140,6 +142,7 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	return &countedConn{Conn: c, leave: sync.OnceFunc(l.room.leave)}, nil
 }
 
+// Close ends Accept.
 func (l *countedListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
@@ -150,6 +153,7 @@ type countedConn struct {
 	leave func()
 }
 
+// Close makes room for another connection.
 func (c *countedConn) Close() error {
 	c.leave()
 	return c.Conn.Close()

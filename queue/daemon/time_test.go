@@ -26,8 +26,10 @@ func inBubble(t *testing.T, test func(c *clockwork)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Open(context.Background(), Config{Journal: j, HostURL: "unix:///nowhere", HostLocal: true,
-			Queue: queue.Config{Lease: time.Minute, LeaseMargin: 15 * time.Second, UnknownAfter: 10 * time.Second}})
+		d, err := Open(context.Background(), Config{
+			Journal: j, HostURL: "unix:///nowhere", HostLocal: true,
+			Queue: queue.Config{Lease: time.Minute, LeaseMargin: 15 * time.Second, UnknownAfter: 10 * time.Second},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

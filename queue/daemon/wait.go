@@ -59,7 +59,7 @@ func (d *Daemon) wait(ctx context.Context, id queue.ID) (wire.Waited, error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err = errors.Join(err, d.post(context.WithoutCancel(ctx), d.unregister(wt))); err != nil {
+	if err := errors.Join(err, d.post(context.WithoutCancel(ctx), d.unregister(wt))); err != nil {
 		return wire.Waited{}, err
 	}
 	job, ended, err = d.lookUp(ctx, id, nil)

@@ -48,7 +48,8 @@ func TestCompactSparesWhatJobsWaitFor(t *testing.T) {
 		named(4, "exact", nil),             // 6 waits for it by name
 		named(5, "number", nil),            // 6 waits for it by number
 		named(6, "waits", &queue.Condition{Op: queue.OpAnd, Args: []*queue.Condition{
-			byName("prep_*"), {Op: queue.OpNot, Args: []*queue.Condition{byName("exact")}}, byJob(5)}}),
+			byName("prep_*"), {Op: queue.OpNot, Args: []*queue.Condition{byName("exact")}}, byJob(5),
+		}}),
 	}
 	for job := range int64(5) {
 		events = append(events, about(queue.JobForgotten, job+1, 0))

@@ -106,7 +106,7 @@ func TestAppendIsAllOrNothing(t *testing.T) {
 	if err := j.Append(context.Background(), []queue.Event{submitted(2, "Y=0")}); err != nil {
 		t.Fatal(err)
 	}
-	want := append(good, submitted(2, "Y=0"))
+	want := []queue.Event{good[0], submitted(2, "Y=0")}
 	if got := replay(t, j); text(t, got) != text(t, want) {
 		t.Fatalf("replayed\n%s\nwant\n%s", text(t, got), text(t, want))
 	}
@@ -118,7 +118,7 @@ func TestAppendIsAllOrNothing(t *testing.T) {
 }
 
 func TestRefusedFiles(t *testing.T) {
-	make := func(change func(*Journal) error) func(t *testing.T, path string) {
+	with := func(change func(*Journal) error) func(t *testing.T, path string) {
 		return func(t *testing.T, path string) {
 			j, err := Open(path, Options{})
 			if err != nil {
@@ -139,9 +139,9 @@ func TestRefusedFiles(t *testing.T) {
 		name, want string
 		prepare    func(t *testing.T, path string)
 	}{
-		{"newer", "newer version", make(execute("PRAGMA user_version = 99"))},
-		{"foreign", "another program's", make(execute("PRAGMA application_id = 5"))},
-		{"foreign without id", "another program's", make(execute("PRAGMA application_id = 0; PRAGMA user_version = 0"))},
+		{"newer", "newer version", with(execute("PRAGMA user_version = 99"))},
+		{"foreign", "another program's", with(execute("PRAGMA application_id = 5"))},
+		{"foreign without id", "another program's", with(execute("PRAGMA application_id = 0; PRAGMA user_version = 0"))},
 		{"no database", "damaged", func(t *testing.T, path string) {
 			write(t, path, []byte(strings.Repeat("this is not a database ", 100)))
 		}},

@@ -95,8 +95,10 @@ func (j *Journal) connect(ctx context.Context) (err error) {
 	if pageSize == 0 {
 		pageSize = 4096
 	}
-	pragmas := []string{"busy_timeout = 1000", "locking_mode = EXCLUSIVE", fmt.Sprintf("page_size = %d", pageSize),
-		"journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864"}
+	pragmas := []string{
+		"busy_timeout = 1000", "locking_mode = EXCLUSIVE", fmt.Sprintf("page_size = %d", pageSize),
+		"journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864",
+	}
 	if j.settings.MaxBytes > 0 {
 		pragmas = append(pragmas, fmt.Sprintf("max_page_count = %d", max(1, j.settings.MaxBytes/int64(pageSize))))
 	}

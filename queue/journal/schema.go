@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // applicationID marks the file as ours ("slui").
@@ -46,8 +45,8 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("%w (schema %d, this one knows %d)", errNewer, version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
-		script := "BEGIN IMMEDIATE;" + migrations[version] + "PRAGMA application_id = " + strconv.Itoa(applicationID) +
-			";PRAGMA user_version = " + strconv.Itoa(version+1) + ";COMMIT"
+		script := fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+			migrations[version], applicationID, version+1)
 		if _, err := conn.ExecContext(ctx, script); err != nil {
 			_, rollback := conn.ExecContext(ctx, "ROLLBACK")
 			if isRolledBack(rollback) {

@@ -179,6 +179,8 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &queue.Error{Kind: queue.KindUnavailable, Subject: c.where.api,
-		Text: fmt.Sprintf("the daemon at %s broke off its answer: %v", c.where.api, rootCause(err))}
+	return &queue.Error{
+		Kind: queue.KindUnavailable, Subject: c.where.api,
+		Text: fmt.Sprintf("the daemon at %s broke off its answer: %v", c.where.api, rootCause(err)),
+	}
 }

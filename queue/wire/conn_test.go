@@ -20,8 +20,9 @@ func pair(t testing.TB) (a, b *Conn) {
 	x, y := net.Pipe()
 	a, b = NewConn(x), NewConn(y)
 	t.Cleanup(func() {
-		a.Close()
-		b.Close()
+		if err := errors.Join(a.Close(), b.Close()); err != nil {
+			t.Error(err)
+		}
 	})
 	return a, b
 }

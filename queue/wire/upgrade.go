@@ -106,8 +106,10 @@ type endpoint struct {
 
 func parseAPI(api string) (endpoint, error) {
 	bad := func(why string) (endpoint, error) {
-		return endpoint{}, &queue.Error{Kind: queue.KindInvalid, Subject: api,
-			Text: fmt.Sprintf("API address %q: %s; want unix:///path, http://host:port or https://host:port", api, why)}
+		return endpoint{}, &queue.Error{
+			Kind: queue.KindInvalid, Subject: api,
+			Text: fmt.Sprintf("API address %q: %s; want unix:///path, http://host:port or https://host:port", api, why),
+		}
 	}
 	if path, ok := strings.CutPrefix(api, "unix://"); ok {
 		if !strings.HasPrefix(path, "/") {
