@@ -167,7 +167,7 @@ func (u *userState) called(name string, most int) (jobs []*job) {
 			jobs = append(jobs, j)
 		}
 	}
-	if prefix, any := strings.CutSuffix(name, "*"); any {
+	if prefix, wild := strings.CutSuffix(name, "*"); wild {
 		for n, newest := range u.named {
 			if strings.HasPrefix(n, prefix) {
 				add(newest)

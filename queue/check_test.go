@@ -9,8 +9,10 @@ import (
 
 // audit derives everything that can be derived from the elements and hosts anew and compares.
 func audit(q *Queue) error {
-	a := auditor{q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, queues: map[*queueState]*queueState{},
-		hosts: map[*host]*host{}}
+	a := auditor{
+		q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, queues: map[*queueState]*queueState{},
+		hosts: map[*host]*host{},
+	}
 	q.jobs.from(0, func(j *job) bool { a.job(j); return true })
 	a.totals()
 	for _, h := range q.hosts {

@@ -33,6 +33,9 @@ type class struct {
 	room  int // slots, on all hosts or (OneHost) on the best one
 	hosts int // that could hold a slot of it
 
+	reasons []string // why its jobs pend, as of so many events
+	whyAsOf uint64
+
 	last    *host // where its last job was placed, in this pass:
 	lastIn  uint64
 	waiting int64 // number of the job at its head, since that was first blocked
@@ -250,6 +253,11 @@ const maxIdleClasses = 1024
 // classOf finds or makes a job's class.
 func (q *Queue) classOf(j *job) *class {
 	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, need: j.spec.Need}
+	for _, most := range [...]int{j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
+		if most > 0 {
+			key.max = max(min(key.max, most), key.min)
+		}
+	}
 	if j.queue.users != nil {
 		key.user = j.user
 	}

@@ -55,14 +55,18 @@ func (c Config) withDefaults() Config {
 }
 
 func (c *Config) validate() error {
-	for name, n := range map[string]int{"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,
-		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB} {
+	for name, n := range map[string]int{
+		"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,
+		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB,
+	} {
 		if n < 0 || n > 1<<31-2 {
 			return fmt.Errorf("configure queue: %s is %d, want 0 to 2147483646", name, n)
 		}
 	}
-	for name, d := range map[string]time.Duration{"ReserveFor": c.ReserveFor, "Lease": c.Lease, "LeaseMargin": c.LeaseMargin,
-		"UnknownAfter": c.UnknownAfter, "KeepFinished": c.KeepFinished} {
+	for name, d := range map[string]time.Duration{
+		"ReserveFor": c.ReserveFor, "Lease": c.Lease, "LeaseMargin": c.LeaseMargin,
+		"UnknownAfter": c.UnknownAfter, "KeepFinished": c.KeepFinished,
+	} {
 		if d < 0 {
 			return fmt.Errorf("configure queue: %s is %v, want a positive duration", name, d)
 		}

@@ -158,8 +158,11 @@ func stateAll(j *job, id ID, e *element) State {
 func (q *Queue) askKill(now time.Time, e *element, signal, exit int, reason string) {
 	ev := q.record(JobKillAsked, now)
 	ev.Job, ev.Attempt, ev.Signal = e.id(), int(e.attempt), signal
-	if signal == 0 {
+	switch signal {
+	case 0:
 		ev.ExitCode, ev.Reason = exit, reason
+	case sigKILL:
+		ev.ExitCode, ev.Reason = 128+sigKILL, reason
 	}
 	q.commit(ev)
 }

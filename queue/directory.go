@@ -28,15 +28,20 @@ func (d *directory) get(number int64) *job {
 	return d.chunks[i].jobs[number%chunkSize]
 }
 
+// fits reports whether a number is near enough to the others.
+func (d *directory) fits(number int64) bool {
+	return d.jobs == 0 || number/chunkSize-d.base < maxChunks
+}
+
 // put adds a job whose number is above all others'.
 func (d *directory) put(j *job) error {
+	if !d.fits(j.number) {
+		return fmt.Errorf("add job %d: too far from the oldest job in memory", j.number)
+	}
 	if d.jobs == 0 {
 		d.chunks, d.base = d.chunks[:0], j.number/chunkSize
 	}
 	i := j.number/chunkSize - d.base
-	if i >= maxChunks {
-		return fmt.Errorf("add job %d: too far from the oldest job in memory", j.number)
-	}
 	for int64(len(d.chunks)) <= i {
 		d.chunks = append(d.chunks, nil)
 	}

@@ -52,8 +52,10 @@ func ExampleQueue_Submit() {
 	}
 	_, err = q.Submit(time.Now(), queue.Spec{User: "ann", Command: "true", Queue: "nosuch"})
 	fmt.Println(err, queue.KindOf(err) == queue.KindNotFound)
-	id, err := q.Submit(time.Now(), queue.Spec{User: "ann", Command: "true",
-		Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: 1000, Step: 1}}, Limit: 10}})
+	id, err := q.Submit(time.Now(), queue.Spec{
+		User: "ann", Command: "true",
+		Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: 1000, Step: 1}}, Limit: 10},
+	})
 	fmt.Println(id, err, q.Load().Pending, q.Load().Waiting)
 	// Output:
 	// queue "nosuch": no such queue true

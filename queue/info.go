@@ -77,9 +77,9 @@ type quota struct {
 	user  *userState // nil = all
 }
 
-// Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most max classes, 0 =
+// Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most so many classes, 0 =
 // all.
-func (q *Queue) Demand(max int) []Demand {
+func (q *Queue) Demand(most int) []Demand {
 	type item struct {
 		rank
 		n int
@@ -99,7 +99,7 @@ func (q *Queue) Demand(max int) []Demand {
 			out[pos].Count += i.n
 			continue
 		}
-		if max > 0 && len(out) == max {
+		if most > 0 && len(out) == most {
 			continue
 		}
 		at[k] = len(out)
@@ -127,10 +127,12 @@ func (q *Queue) Host(name string) (Host, bool) {
 }
 
 func (h *host) view() Host {
-	return Host{HostSpec: h.spec, Status: h.status, Closed: h.closed, Used: h.used,
+	return Host{
+		HostSpec: h.spec, Status: h.status, Closed: h.closed, Used: h.used,
 		Run:   h.used - int(h.slots[SysSuspended]+h.slots[UserSuspended]),
 		SSusp: int(h.slots[SysSuspended]), USusp: int(h.slots[UserSuspended]),
-		AddedAt: h.added.time(), IdleSince: h.idle.time(), LostAt: h.lostAt.time()}
+		AddedAt: h.added.time(), IdleSince: h.idle.time(), LostAt: h.lostAt.time(),
+	}
 }
 
 // SessionHash is the hash of the session with which a host may join again; "" if it never joined.
@@ -156,6 +158,8 @@ func (q *Queue) Queues() []QueueInfo {
 
 func (s *queueState) view() QueueInfo {
 	susp := s.slots[SysSuspended] + s.slots[UserSuspended]
-	return QueueInfo{QueueSpec: s.spec, Open: s.open, Active: s.active, Pend: s.slots[Pending] + s.slots[HeldPending],
-		Run: s.held - susp, SSusp: s.slots[SysSuspended], USusp: s.slots[UserSuspended]}
+	return QueueInfo{
+		QueueSpec: s.spec, Open: s.open, Active: s.active, Pend: s.slots[Pending] + s.slots[HeldPending],
+		Run: s.held - susp, SSusp: s.slots[SysSuspended], USusp: s.slots[UserSuspended],
+	}
 }

@@ -37,8 +37,10 @@ func (q *Queue) Job(id ID) (Job, bool) {
 
 func (j *job) viewPristine(index int) Job {
 	a := j.array
-	v := Job{ID: ID{j.number, index}, Spec: j.spec, State: a.state, SubmittedAt: j.submitted.time(),
-		EndedAt: a.ended.time(), Reason: a.reason}
+	v := Job{
+		ID: ID{j.number, index}, Spec: j.spec, State: a.state, SubmittedAt: j.submitted.time(),
+		EndedAt: a.ended.time(), Reason: a.reason,
+	}
 	if a.state == Pending {
 		v.Reason = j.ineligible.String()
 	}
@@ -61,17 +63,14 @@ func (e *element) view() Job {
 
 // Jobs is a page of the jobs that a filter selects, in the order of their numbers and indices, after a given one; the elements of an
 // array are jobs of their own. more says that there may be others. Placements and specs are shared: change neither.
-func (q *Queue) Jobs(f Filter, after ID, max int) (jobs []Job, more bool) {
-	p := pager{filter: f, after: after, max: max, states: stateSet(f.States)}
+func (q *Queue) Jobs(f Filter, after ID, most int) (jobs []Job, more bool) {
+	p := pager{filter: f, after: after, most: most, states: stateSet(f.States)}
 	q.selected(&p, p.job)
-	if p.more {
-		return p.out, true
-	}
-	return p.out, false
+	return p.out, p.more
 }
 
 // Arrays is a page of the job arrays that a filter selects, with their elements by state.
-func (q *Queue) Arrays(f Filter, after int64, max int) (arrays []ArrayCounts, more bool) {
+func (q *Queue) Arrays(f Filter, after int64, most int) (arrays []ArrayCounts, more bool) {
 	p := pager{filter: f, after: ID{Job: after + 1}, states: stateSet(f.States)}
 	last := after
 	q.selected(&p, func(j *job, _ int) bool {
@@ -79,7 +78,7 @@ func (q *Queue) Arrays(f Filter, after int64, max int) (arrays []ArrayCounts, mo
 			return true
 		}
 		last = j.number
-		if len(arrays) == max {
+		if len(arrays) == most {
 			more = true
 			return false
 		}
@@ -130,7 +129,7 @@ type pager struct {
 	user   *userState // of filter.User
 	states [Unknown + 1]bool
 	after  ID
-	max    int
+	most   int
 	out    []Job
 	more   bool
 }
@@ -166,7 +165,7 @@ func (p *pager) wants(j *job) bool {
 }
 
 func matches(name, pattern string) bool {
-	if prefix, any := strings.CutSuffix(pattern, "*"); any {
+	if prefix, wild := strings.CutSuffix(pattern, "*"); wild {
 		return strings.HasPrefix(name, prefix)
 	}
 	return name == pattern
@@ -205,7 +204,7 @@ func (p *pager) element(j *job, e *element, index int) bool {
 	if compareID(id, p.after) <= 0 || !p.states[stateOf(j, e)] || !p.hasHost(e) {
 		return true
 	}
-	if len(p.out) == p.max {
+	if len(p.out) == p.most {
 		p.more = true
 		return false
 	}

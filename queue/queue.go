@@ -23,6 +23,7 @@ type Queue struct {
 	last   int64 // highest job number ever given
 	order  int64 // of the next job
 	tasks  int   // records in memory: jobs and started elements
+	folds  uint64
 	slots  [Unknown + 1]int
 	work   float64 // slot-seconds of ended jobs
 
@@ -55,8 +56,10 @@ func New(cfg Config) (*Queue, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	q := &Queue{cfg: cfg, named: map[string]*queueState{}, users: map[string]*userState{}, hosts: map[string]*host{},
-		classes: map[classKey]*class{}, retryAt: never, order: 1}
+	q := &Queue{
+		cfg: cfg, named: map[string]*queueState{}, users: map[string]*userState{}, hosts: map[string]*host{},
+		classes: map[classKey]*class{}, retryAt: never, order: 1,
+	}
 	for i, spec := range cfg.Queues {
 		s := newQueueState(spec, i)
 		q.queues = append(q.queues, s)
@@ -137,6 +140,7 @@ var errImpossible = errors.New("impossible in this state")
 
 // fold is the only way in which the state changes.
 func (q *Queue) fold(ev *Event) error {
+	q.folds++
 	switch ev.Kind {
 	case JobSubmitted:
 		return q.foldSubmitted(ev)

@@ -1,6 +1,9 @@
 package queue
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // String is the reason in LSF's words; "" for a job that only waits for hosts.
 func (g gate) String() string {
@@ -82,15 +85,25 @@ func (q *Queue) limitReason(j *job) string {
 	return ""
 }
 
-// hostReasons counts the hosts by what is wrong with them.
-func (q *Queue) hostReasons(j *job) (reasons []string) {
+// hostReasons is the reasons of a job that only waits for hosts. All jobs of a class share them.
+func (q *Queue) hostReasons(j *job) []string {
 	c := j.class
 	if c == nil || len(q.hosts) == 0 {
 		return []string{"New job is waiting for scheduling"}
 	}
-	texts := [...]string{"Load information unavailable", "Closed by LSF administrator", "Not specified in job submission",
+	if c.reasons == nil || c.whyAsOf != q.folds {
+		c.reasons, c.whyAsOf = q.countReasons(c), q.folds
+	}
+	return slices.Clone(c.reasons)
+}
+
+// countReasons counts the hosts by what is wrong with them.
+func (q *Queue) countReasons(c *class) (reasons []string) {
+	texts := [...]string{
+		"Load information unavailable", "Closed by LSF administrator", "Not specified in job submission",
 		"Job's resource requirements not satisfied", "Job slot limit reached", "Job's requirement for exclusive execution not satisfied",
-		"Not enough processors to meet the job's spanning requirement"}
+		"Not enough processors to meet the job's spanning requirement",
+	}
 	var count [len(texts)]int
 	usable := 0
 	for _, h := range q.hosts {

@@ -89,7 +89,7 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 		e.pid = int32(ev.PID)
 	case JobStopAsked: // JobStopped follows
 	case JobKillAsked:
-		if ev.Signal != 0 {
+		if ev.Signal != 0 && ev.Signal != sigKILL {
 			break
 		}
 		if e.state == Unknown {

@@ -67,6 +67,9 @@ func (q *Queue) walk(now time.Time, at stamp) (started int) {
 // startNext starts the first job of a class, or finds it blocked.
 func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	j := c.head().job
+	if q.measure(c); c.room < c.min {
+		return false // it could not start even if nothing ran, so it may not hold up others
+	}
 	left, byQueue := q.headroom(c)
 	if left < c.min {
 		q.blockLimit(c, j, at, byQueue)
@@ -146,10 +149,8 @@ func (q *Queue) keeping(c *class, j *job, at stamp) bool {
 }
 
 // blockHosts keeps hosts for a job that found too few free: without Backfill all that it could use, else just enough of them.
-// A job that could not start even if nothing ran keeps none.
 func (q *Queue) blockHosts(c *class, j *job, at stamp) {
-	q.measure(c)
-	if c.room < c.min || !q.keeping(c, j, at) {
+	if !q.keeping(c, j, at) {
 		return
 	}
 	if q.cfg.Backfill {

@@ -27,8 +27,10 @@ const (
 	Unknown                        // UNKWN
 )
 
-var stateNames = [...]string{Pending: "PEND", HeldPending: "PSUSP", Running: "RUN", UserSuspended: "USUSP",
-	SysSuspended: "SSUSP", Done: "DONE", Exited: "EXIT", Zombie: "ZOMBI", Unknown: "UNKWN"}
+var stateNames = [...]string{
+	Pending: "PEND", HeldPending: "PSUSP", Running: "RUN", UserSuspended: "USUSP",
+	SysSuspended: "SSUSP", Done: "DONE", Exited: "EXIT", Zombie: "ZOMBI", Unknown: "UNKWN",
+}
 
 func (s State) String() string {
 	if s == 0 || int(s) >= len(stateNames) {

@@ -57,8 +57,12 @@ func argsOf(d *datadriven.TestData) string {
 }
 
 func (s *story) configure(d *datadriven.TestData) {
-	cfg := queue.Config{Queues: []queue.QueueSpec{{Name: "normal", Priority: 30, Default: true}, {Name: "urgent", Priority: 40},
-		{Name: "small", Priority: 30, MaxSlots: 4, UserSlots: 2}, {Name: "rerun", Priority: 20, Rerunnable: true, RunLimit: time.Hour}}}
+	cfg := queue.Config{Queues: []queue.QueueSpec{
+		{Name: "normal", Priority: 30, Default: true},
+		{Name: "urgent", Priority: 40},
+		{Name: "small", Priority: 30, MaxSlots: 4, UserSlots: 2},
+		{Name: "rerun", Priority: 20, Rerunnable: true, RunLimit: time.Hour},
+	}}
 	for _, a := range d.CmdArgs {
 		switch a.Key {
 		case "backfill":
@@ -124,8 +128,10 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		_, err := s.q.Submit(s.now, s.spec(opts))
 		return err
 	case "add":
-		return s.q.AddHost(s.now, queue.HostSpec{Name: args[0], Slots: s.number(cmp.Or(opts["slots"], "4")),
-			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0"))})
+		return s.q.AddHost(s.now, queue.HostSpec{
+			Name: args[0], Slots: s.number(cmp.Or(opts["slots"], "4")),
+			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")),
+		})
 	case "join":
 		return s.join(out, args, opts)
 	case "hosts-ready": // add and join
@@ -194,11 +200,15 @@ func (s *story) join(out *strings.Builder, args []string, opts map[string]string
 
 func (s *story) spec(opts map[string]string) queue.Spec {
 	n := s.number(cmp.Or(opts["n"], "1"))
-	spec := queue.Spec{User: cmp.Or(opts["user"], "ann"), Command: "true", Name: opts["name"], Queue: opts["queue"], MinSlots: n,
+	spec := queue.Spec{
+		User: cmp.Or(opts["user"], "ann"), Command: "true", Name: opts["name"], Queue: opts["queue"], MinSlots: n,
 		MaxSlots: s.number(cmp.Or(opts["max"], strconv.Itoa(n))), Priority: s.number(cmp.Or(opts["prio"], "0")),
 		Rerunnable: opts["rerunnable"] != "", Hold: opts["hold"] != "",
-		Need: queue.Need{MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), Hosts: opts["hosts"],
-			OneHost: opts["one-host"] != "", Exclusive: opts["exclusive"] != ""}}
+		Need: queue.Need{
+			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), Hosts: opts["hosts"],
+			OneHost: opts["one-host"] != "", Exclusive: opts["exclusive"] != "",
+		},
+	}
 	if d := opts["limit"]; d != "" {
 		spec.RunLimit = s.duration(d)
 	}

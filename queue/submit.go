@@ -41,7 +41,10 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 		return nil, &Error{KindNotFound, NoSuchQueue, spec.Queue, fmt.Sprintf("queue %q: no such queue", spec.Queue)}
 	}
 	spec.Queue = s.spec.Name
-	return s, s.accepts(spec)
+	if err := s.accepts(spec); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // accepts checks a queue's rules for a job that is to enter it.
@@ -53,11 +56,15 @@ func (s *queueState) accepts(spec *Spec) error {
 	case s.allows != nil && !s.allows[spec.User]:
 		return &Error{KindDenied, QueueDenied, name, fmt.Sprintf("user %q cannot use queue %q", spec.User, name)}
 	case s.spec.JobSlots > 0 && spec.MinSlots > s.spec.JobSlots:
-		return &Error{KindInvalid, TooManySlots, name,
-			fmt.Sprintf("%d slots requested, jobs of queue %q get at most %d", spec.MinSlots, name, s.spec.JobSlots)}
+		return &Error{
+			KindInvalid, TooManySlots, name,
+			fmt.Sprintf("%d slots requested, jobs of queue %q get at most %d", spec.MinSlots, name, s.spec.JobSlots),
+		}
 	case s.spec.RunLimit > 0 && spec.RunLimit > s.spec.RunLimit:
-		return &Error{KindInvalid, RunLimitTooLarge, name,
-			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name)}
+		return &Error{
+			KindInvalid, RunLimitTooLarge, name,
+			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name),
+		}
 	}
 	return nil
 }
@@ -82,12 +89,14 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 		}
 		spec.MaxSlots = min(spec.MaxSlots, most)
 	}
-	if q.tasks >= q.cfg.MaxJobs {
+	if q.tasks >= q.cfg.MaxJobs || !q.jobs.fits(q.last+1) {
 		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs are in the system: submit again when some have ended", q.tasks)}
 	}
 	if u := q.users[spec.User]; q.cfg.MaxUserPending > 0 && (u == nil && n > q.cfg.MaxUserPending || u != nil && u.pending+n > q.cfg.MaxUserPending) {
-		return &Error{KindUnavailable, TooManyJobs, spec.User,
-			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, q.cfg.MaxUserPending)}
+		return &Error{
+			KindUnavailable, TooManyJobs, spec.User,
+			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, q.cfg.MaxUserPending),
+		}
 	}
 	return nil
 }

@@ -154,17 +154,16 @@ func (s *supply) emptiest(f func(*host) bool) {
 }
 
 // emptiest calls f for the shelf's hosts, those with the most free slots first, until f is false.
-func (s *shelf) emptiest(f func(*host) bool) bool {
+func (s *shelf) emptiest(f func(*host) bool) {
 	for w := len(s.filled) - 1; w >= 0; w-- {
 		for word := s.filled[w]; word != 0; {
 			top := 63 - bits.LeadingZeros64(word)
 			word &^= 1 << top
 			for _, h := range s.buckets[w*64+top].hosts {
 				if !f(h) {
-					return false
+					return
 				}
 			}
 		}
 	}
-	return true
 }

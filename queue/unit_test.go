@@ -90,8 +90,11 @@ func TestSubmitRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := newQueue(t, queue.Config{MaxArray: 100, MaxJobSlots: 8, MaxUserPending: 50, Queues: []queue.QueueSpec{
-				{Name: "normal", Default: true}, {Name: "closed"}, {Name: "bobs", Users: []string{"bob"}},
-				{Name: "small", JobSlots: 2, RunLimit: time.Minute}}}, 0, 0)
+				{Name: "normal", Default: true},
+				{Name: "closed"},
+				{Name: "bobs", Users: []string{"bob"}},
+				{Name: "small", JobSlots: 2, RunLimit: time.Minute},
+			}}, 0, 0)
 			must(t, q.SetQueue(epoch, queue.Actor{Admin: true}, "closed", false, true))
 			first := simple(1)
 			first.Name = "x"
@@ -193,10 +196,12 @@ func TestPages(t *testing.T) {
 		t.Fatalf("%d jobs, more %v", len(all), more)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		f := queue.Filter{User: rapid.SampledFrom([]string{"", "ann", "bob", "cid"}).Draw(t, "user"),
+		f := queue.Filter{
+			User:  rapid.SampledFrom([]string{"", "ann", "bob", "cid"}).Draw(t, "user"),
 			Queue: rapid.SampledFrom([]string{"", "normal", "short"}).Draw(t, "queue"),
 			Name:  rapid.SampledFrom([]string{"", "x", "x*", "y*"}).Draw(t, "name"), Host: rapid.SampledFrom([]string{"", "h00000", "h00002"}).Draw(t, "host"),
-			Project: rapid.SampledFrom([]string{"", "p"}).Draw(t, "project")}
+			Project: rapid.SampledFrom([]string{"", "p"}).Draw(t, "project"),
+		}
 		for range rapid.IntRange(0, 2).Draw(t, "states") {
 			f.States = append(f.States, rapid.SampledFrom([]queue.State{queue.Pending, queue.Running, queue.Done, queue.Exited, queue.Zombie}).Draw(t, "state"))
 		}
@@ -406,8 +411,10 @@ func FuzzParseID(f *testing.F) {
 func FuzzSpecJSON(f *testing.F) {
 	whole := simple(2)
 	whole.Array = &queue.Array{Ranges: []queue.Range{{First: 1, Last: 9, Step: 2}}, Limit: 3}
-	whole.After = &queue.Condition{Op: queue.OpAnd, Args: []*queue.Condition{{Op: queue.OpDone, Job: queue.ID{Job: 1}},
-		{Op: queue.OpNot, Args: []*queue.Condition{{Op: queue.OpNumDone, Name: "x*", Compare: ">=", Value: 3}}}}}
+	whole.After = &queue.Condition{Op: queue.OpAnd, Args: []*queue.Condition{
+		{Op: queue.OpDone, Job: queue.ID{Job: 1}},
+		{Op: queue.OpNot, Args: []*queue.Condition{{Op: queue.OpNumDone, Name: "x*", Compare: ">=", Value: 3}}},
+	}}
 	whole.Env = queue.NewEnv([]string{"A=1", "B=2"})
 	text, err := json.Marshal(whole)
 	if err != nil {

@@ -51,8 +51,10 @@ func newWorld(t *rapid.T, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, q: q, cfg: q.cfg, now: time.Unix(1_000_000, 0).UTC(), hosts: map[string]*machine{}, sizes: map[int64]int{},
-		begun: map[ID]int{}}
+	return &world{
+		t: t, q: q, cfg: q.cfg, now: time.Unix(1_000_000, 0).UTC(), hosts: map[string]*machine{}, sizes: map[int64]int{},
+		begun: map[ID]int{},
+	}
 }
 
 func anyConfig(t *rapid.T) Config {
@@ -115,13 +117,17 @@ func (w *world) act(n int) {
 }
 
 func (w *world) submit() {
-	s := Spec{Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
+	s := Spec{
+		Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
 		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
-		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0}
+		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0,
+	}
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
-	s.Need = Need{OneHost: w.intn(4, "onehost") == 0, Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
-		MemMiB: w.intn(3, "mem") * 100}
+	s.Need = Need{
+		OneHost: w.intn(4, "onehost") == 0, Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
+		MemMiB: w.intn(3, "mem") * 100,
+	}
 	if w.intn(6, "hosts") == 0 && len(w.names) > 0 {
 		s.Need.Hosts = w.names[w.intn(len(w.names), "host")]
 	}
