@@ -108,12 +108,12 @@ func (d *demoFlags) workload() (demo.Workload, time.Duration, error) {
 	if err != nil {
 		return demo.Workload{}, 0, fmt.Errorf("open trace: %w", err)
 	}
-	defer file.Close()
 	reader, err := swf.NewReader(file)
 	if err != nil {
-		return demo.Workload{}, 0, err
+		return demo.Workload{}, 0, errors.Join(err, file.Close())
 	}
 	w, err := demo.Trace(reader, d.from, d.to, d.speedup)
+	err = errors.Join(err, file.Close())
 	return w, time.Duration(10*float64(d.to-d.from)/d.speedup) + 10*time.Minute, err
 }
 

@@ -47,9 +47,10 @@ func interruptible() (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
-		if s, ok := <-signals; ok {
+		s, isSignal := (<-signals).(syscall.Signal)
+		if isSignal {
 			signal.Reset(syscall.SIGINT, syscall.SIGTERM)
-			cancel(interruptedError{s.(syscall.Signal)})
+			cancel(interruptedError{s})
 		}
 	}()
 	return ctx, func() {

@@ -48,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) error {
-	store, err := a.openState(ctx)
+	store, err := a.openState()
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *App) open(ctx context.Context) error {
 }
 
 // openState takes the state dir's lock and opens its journal.
-func (a *App) openState(ctx context.Context) (*journal.Journal, error) {
+func (a *App) openState() (*journal.Journal, error) {
 	dir, err := filepath.Abs(a.cfg.StateDir)
 	if err != nil {
 		return nil, fmt.Errorf("find state dir: %w", err)

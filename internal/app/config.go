@@ -115,9 +115,8 @@ func addressTowards(masters string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the address that hosts reach us at (give --advertise): %w", err)
 	}
-	defer conn.Close()
 	local, ok := conn.LocalAddr().(*net.UDPAddr)
-	if !ok {
+	if err := conn.Close(); err != nil || !ok {
 		return "", errors.New("find the address that hosts reach us at: give --advertise")
 	}
 	return local.IP.String(), nil

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 	"math"
@@ -161,7 +162,6 @@ func writeSVG(path string, panels []*plot.Plot) error {
 	if err != nil {
 		return fmt.Errorf("write picture: %w", err)
 	}
-	defer os.Remove(temporary.Name())
 	_, err = image.WriteTo(temporary)
 	if closed := temporary.Close(); err == nil {
 		err = closed
@@ -173,7 +173,7 @@ func writeSVG(path string, panels []*plot.Plot) error {
 		err = os.Rename(temporary.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("write picture: %w", err)
+		return fmt.Errorf("write picture: %w", errors.Join(err, os.Remove(temporary.Name())))
 	}
 	return nil
 }

@@ -25,15 +25,13 @@ type Summary struct {
 
 func newSummary(samples []Sample, jobs int) Summary {
 	s := Summary{Jobs: jobs}
-	for i, sample := range samples {
+	var last Sample
+	for _, sample := range samples {
 		s.PeakHeld = max(s.PeakHeld, sample.Held)
-		if i > 0 {
-			s.HeldSlotSeconds += float64(samples[i-1].Held) * (sample.At - samples[i-1].At).Seconds()
-		}
+		s.HeldSlotSeconds += float64(last.Held) * (sample.At - last.At).Seconds()
+		last = sample
 	}
-	if n := len(samples); n > 0 {
-		s.Elapsed, s.Last = samples[n-1].At, samples[n-1].Status
-	}
+	s.Elapsed, s.Last = last.At, last.Status
 	return s
 }
 
