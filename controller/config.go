@@ -41,8 +41,8 @@ type Config struct {
 	// derivative; 0 is no filter.
 	DerivativeFilter time.Duration
 	// TrackingTime is the time constant with which the integral is led back to
-	// what was really achieved (anti-windup), a change of target takes effect and
-	// Load.Draining is trusted to last; > 0.
+	// what was really achieved (anti-windup), a change of target takes effect;
+	// > 0. Ten times as long it takes to believe that Load.Draining lasts.
 	TrackingTime time.Duration
 	// Period is the nominal time between steps, > 0. A step after a longer time
 	// counts as at most ten periods.
@@ -67,14 +67,14 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Target:           0.3,
-		Kp:               0.05,
+		Kp:               0.1,
 		Ki:               0.005,
 		Kd:               0,
 		FeedForward:      1,
 		DerivativeFilter: 5 * time.Second,
 		TrackingTime:     30 * time.Second,
 		Period:           time.Second,
-		ScaleInDelay:     3 * time.Second,
+		ScaleInDelay:     time.Second,
 		Deadband:         1,
 	}
 }

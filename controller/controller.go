@@ -19,6 +19,10 @@ var (
 // machine or a jump of the clock, nothing is known about the time between.
 const maxPeriods = 10
 
+// drainTrust is how many tracking times it takes to believe that what drains
+// will not end soon.
+const drainTrust = 10
+
 // rounding is how far above a whole number of slots an output still counts as
 // that number: the arithmetic of N·y* is not exact.
 const rounding = 1e-6
@@ -160,7 +164,7 @@ func (c *Controller) output(now time.Time, elapsed time.Duration, load *Load) {
 		c.setpoint += (target - c.setpoint) * share(c.sinceChange(now, elapsed), c.cfg.TrackingTime)
 	}
 	draining := float64(min(load.Draining, load.Running))
-	c.draining = math.Min(draining, c.draining+(draining-c.draining)*share(elapsed, c.cfg.TrackingTime))
+	c.draining = math.Min(draining, c.draining+(draining-c.draining)*share(elapsed, drainTrust*c.cfg.TrackingTime))
 	rec := &c.last
 	rec.At, rec.Load = now, *load
 	rec.Y = float64(load.Running) / n
@@ -193,7 +197,8 @@ func (c *Controller) integrate(elapsed time.Duration, rec *Record) {
 	supply := float64(max(rec.Supply, rec.Running-rec.Draining))
 
 	high := want > goal+rounding || float64(rec.Supply) < goal
-	low := rec.Saturation == SaturationNeed || rec.Saturation == SaturationMin || supply > goal
+	floor := rec.Saturation == SaturationNeed || rec.Saturation == SaturationMin
+	low := floor || supply > goal
 
 	steady := (1 - c.cfg.FeedForward) * rec.Setpoint
 	grow := c.cfg.Ki * rec.Error * elapsed.Seconds()
@@ -212,7 +217,7 @@ func (c *Controller) integrate(elapsed time.Duration, rec *Record) {
 	switch {
 	case high && c.integral > steady:
 		c.integral = math.Max(steady, c.integral+math.Min(0, math.Min(goal, supply)-want)*tracking)
-	case low && c.integral < steady:
+	case floor && c.integral < steady:
 		c.integral = math.Min(steady, c.integral+math.Max(0, goal-want)*tracking)
 	}
 }

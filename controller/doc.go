@@ -33,7 +33,7 @@
 //
 // u is the slots that should be in use. Those in use on closed hosts are no part
 // of the supply, so the goal is u − draining. Jobs on closed hosts may end at any
-// moment, so draining is believed slowly, with TrackingTime, and let go at once:
+// moment, so draining is believed slowly (ten times TrackingTime) and let go at once:
 // or else one long job after the other would close one host after the other. The
 // goal is rounded up to whole slots or hosts (Quantum) and limited, in this order:
 //

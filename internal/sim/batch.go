@@ -1,0 +1,227 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"time"
+
+	"sluice/queue"
+)
+
+// batch is the batch system: the real queue, fed with the simulation's jobs,
+// hosts and time. Job i of the simulation is number i+1 of the queue.
+type batch struct {
+	q     *queue.Queue
+	jobs  []jobState
+	hosts map[string]*batchHost
+
+	submitted        int // jobs, from the first
+	running, pending int // slots
+	draining         int // slots in use on closed hosts
+	changed          bool
+	events           []queue.Event
+	ends             endHeap
+}
+
+// jobState is a job on its way through the simulation.
+type jobState struct {
+	Job
+	started time.Duration
+	places  []queue.Placement // the queue's own; not to be changed
+}
+
+// batchHost is a host as the batch system sees it.
+type batchHost struct {
+	slots, used int
+	open        bool
+	idleSince   time.Duration
+}
+
+// strictly is how long a blocked job keeps its hosts when no other may ever
+// pass: longer than any simulation.
+const strictly = maxSpan
+
+func newBatch(cfg *Config, jobs []Job) (*batch, error) {
+	qc := queue.Config{MaxJobs: len(jobs) + 1, Backfill: cfg.Backfill, ReserveFor: cfg.ReserveFor, KeepFinished: time.Second}
+	if cfg.ReserveFor == 0 {
+		qc.ReserveFor = strictly
+	}
+	q, err := queue.New(qc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	b := &batch{q: q, jobs: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost)}
+	for i, j := range jobs {
+		b.jobs[i].Job = j
+	}
+	return b, nil
+}
+
+// submit makes the next job pending.
+func (b *batch) submit(now time.Duration) error {
+	j := &b.jobs[b.submitted]
+	spec := queue.Spec{User: "sim", Command: ":", MinSlots: j.Slots, RunLimit: j.Limit}
+	id, err := b.q.Submit(date(now), spec)
+	if err != nil {
+		return fmt.Errorf("submit job %d: %w", b.submitted, err)
+	}
+	b.submitted++
+	if id.Job != int64(b.submitted) {
+		panic(fmt.Sprintf("sim: job %d became number %d", b.submitted, id.Job))
+	}
+	b.pending += j.Slots
+	b.changed = true
+	return nil
+}
+
+// schedule lets the queue start what it can.
+func (b *batch) schedule(now time.Duration) {
+	at := date(now)
+	if wake := b.q.NextWake(); !wake.IsZero() && !wake.After(at) {
+		b.q.Tick(at)
+	}
+	started := b.q.Schedule(at)
+	b.events = b.q.Take(b.events[:0])
+	if started == 0 {
+		return
+	}
+	b.changed = true
+	for i := range b.events {
+		if ev := &b.events[i]; ev.Kind == queue.JobStarted {
+			b.start(now, int(ev.Job.Job)-1, ev.Placement)
+		}
+	}
+}
+
+func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
+	j := &b.jobs[job]
+	j.started, j.places = now, places
+	for _, p := range places {
+		b.hosts[p.Host].used += p.Slots
+	}
+	b.pending -= j.Slots
+	b.running += j.Slots
+	heap.Push(&b.ends, jobEnd{now + j.Run, job})
+}
+
+// nextEnd is when the next running job ends.
+func (b *batch) nextEnd() time.Duration {
+	if len(b.ends) == 0 {
+		return never
+	}
+	return b.ends[0].at
+}
+
+// finish ends the next running job.
+func (b *batch) finish(now time.Duration) (*jobState, error) {
+	end, ok := heap.Pop(&b.ends).(jobEnd)
+	if !ok {
+		panic("sim: foreign value among the ends")
+	}
+	if err := b.q.Finished(date(now), queue.ID{Job: int64(end.job) + 1}, 1, queue.Result{}); err != nil {
+		return nil, fmt.Errorf("end job %d: %w", end.job, err)
+	}
+	j := &b.jobs[end.job]
+	for _, p := range j.places {
+		host := b.hosts[p.Host]
+		if host.used -= p.Slots; host.used == 0 {
+			host.idleSince = now
+		}
+		if !host.open {
+			b.draining -= p.Slots
+		}
+	}
+	j.places = nil
+	b.running -= j.Slots
+	b.changed = true
+	return j, nil
+}
+
+// addHost makes a host known; it takes jobs once it joined.
+func (b *batch) addHost(now time.Duration, spec queue.HostSpec) error {
+	if err := b.q.AddHost(date(now), spec); err != nil {
+		return fmt.Errorf("add host: %w", err)
+	}
+	b.hosts[spec.Name] = &batchHost{slots: spec.Slots, open: true, idleSince: now}
+	return nil
+}
+
+func (b *batch) joinHost(now time.Duration, name string) error {
+	if _, err := b.q.JoinHost(date(now), name, "sim", nil); err != nil {
+		return fmt.Errorf("join host: %w", err)
+	}
+	b.hosts[name].idleSince = now
+	b.changed = true
+	return nil
+}
+
+// setOpen opens a host to new jobs or closes it.
+func (b *batch) setOpen(now time.Duration, name string, open bool) error {
+	host, ok := b.hosts[name]
+	if !ok {
+		return &queue.Error{Kind: queue.KindNotFound, Code: queue.NoSuchHost, Subject: name, Text: "no such host"}
+	}
+	change, sign := b.q.OpenHost, -1
+	if !open {
+		change, sign = b.q.CloseHost, 1
+	}
+	if err := change(date(now), name, queue.ClosedDrain); err != nil {
+		return fmt.Errorf("open or close host: %w", err)
+	}
+	if host.open != open {
+		host.open = open
+		b.draining += sign * host.used
+		b.changed = true
+	}
+	return nil
+}
+
+func (b *batch) removeHost(now time.Duration, name string) error {
+	if err := b.q.RemoveHost(date(now), name); err != nil {
+		return fmt.Errorf("remove host: %w", err)
+	}
+	delete(b.hosts, name)
+	b.changed = true
+	return nil
+}
+
+// snapshot is what a poll gives.
+func (b *batch) snapshot(now time.Duration) queue.Snapshot {
+	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.q.Hosts()}
+}
+
+// jobEnd is when a running job ends.
+type jobEnd struct {
+	at  time.Duration
+	job int
+}
+
+// endHeap orders by time, and by job where times are equal.
+type endHeap []jobEnd
+
+var _ heap.Interface = (*endHeap)(nil)
+
+func (h endHeap) Len() int      { return len(h) }
+func (h endHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h endHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || (h[i].at == h[j].at && h[i].job < h[j].job)
+}
+
+// Push is for the heap package.
+func (h *endHeap) Push(x any) {
+	end, ok := x.(jobEnd)
+	if !ok {
+		panic("sim: foreign value among the ends")
+	}
+	*h = append(*h, end)
+}
+
+// Pop is for the heap package.
+func (h *endHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// firstNeed is the slots of the first pending job; 0 without any.
+func (b *batch) firstNeed() int { return b.q.Load().FirstNeed }

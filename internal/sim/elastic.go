@@ -1,0 +1,265 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"sluice/framework/fleet"
+	"sluice/queue"
+)
+
+// slotMemMiB is the memory of a slot; agents have as much for each of theirs.
+const slotMemMiB = 512
+
+// elastic is the real fleet, with a Mesos master that makes offers and agents
+// that run its tasks.
+type elastic struct {
+	cfg   *Config
+	batch *batch
+	fleet *fleet.Fleet
+	sum   totals
+
+	agents []agent
+	byName map[string]int // agents by id
+	tasks  map[string]*task
+	line   []joining // tasks that are about to run and join
+
+	suppressed bool
+	offers     int // made so far, for their ids
+	goal       int
+	busy       bool          // the last step had effects: look again
+	wake       time.Duration // when an idle host may be released
+}
+
+// agent is what an agent has left, and until when its offers are refused.
+type agent struct {
+	id      string
+	free    int
+	hosts   int
+	refused time.Duration
+}
+
+type task struct {
+	agent   int
+	slots   int
+	running bool
+}
+
+func newElastic(cfg *Config, b *batch) *elastic {
+	e := &elastic{
+		cfg: cfg, batch: b, byName: make(map[string]int, len(cfg.Agents)), tasks: make(map[string]*task),
+		agents: make([]agent, len(cfg.Agents)), suppressed: true,
+	}
+	for i, slots := range cfg.Agents {
+		e.agents[i] = agent{id: "agent" + strconv.Itoa(i), free: slots}
+		e.byName[e.agents[i].id] = i
+	}
+	e.fleet = fleet.New(fleet.Config{
+		HostPrefix: "sim", SlotCPUs: 1, SlotMemMiB: slotMemMiB,
+		MaxHostSlots: cfg.MaxHostSlots, HostsPerAgent: cfg.HostsPerAgent, IdleTimeout: cfg.IdleTimeout,
+		LaunchTimeout: cfg.JoinDelay + time.Hour, JoinTimeout: cfg.JoinDelay + time.Hour,
+		StaleAfter: 30*time.Second + 3*cfg.Period,
+	}, rand.New(rand.NewPCG(cfg.Seed, 0x5eed)), nil)
+	return e
+}
+
+func (e *elastic) totals() *totals { return &e.sum }
+
+func (e *elastic) next() time.Duration { return nextJoin(e.line) }
+
+// happen lets the next task run and its host join.
+func (e *elastic) happen(now time.Duration) error {
+	name := e.line[0].name
+	e.line = e.line[1:]
+	t, ok := e.tasks[name]
+	if !ok {
+		return nil // killed meanwhile
+	}
+	t.running = true
+	if err := e.batch.joinHost(now, name); err != nil {
+		return err
+	}
+	return e.step(now, fleet.Update{Task: name, Agent: e.agents[t.agent].id, State: fleet.TaskRunning})
+}
+
+// steer gives the fleet the goal and the offers, unless nothing changed since
+// it was last found to have nothing to do.
+func (e *elastic) steer(now time.Duration, goal int) error {
+	if goal == e.goal && !e.batch.changed && !e.busy && now < e.wake && e.suppressed {
+		return nil
+	}
+	if e.sum.launches == 0 && e.wake == 0 {
+		if err := e.step(now, fleet.Connection{Up: true, Suppressed: true}); err != nil {
+			return err
+		}
+	}
+	e.goal, e.busy, e.batch.changed = goal, false, false
+	snapshot := e.batch.snapshot(now)
+	e.wake = never
+	for i := range snapshot.Hosts {
+		if h := &snapshot.Hosts[i]; h.Used == 0 && h.Status == queue.HostOK {
+			if at := h.IdleSince.Add(e.cfg.IdleTimeout).Sub(start); at > now {
+				e.wake = min(e.wake, at)
+			}
+		}
+	}
+	if err := e.step(now, fleet.Goal{Slots: goal, Snapshot: snapshot}); err != nil {
+		return err
+	}
+	if offers := e.offer(now); len(offers) > 0 {
+		if err := e.step(now, fleet.Offers(offers)); err != nil {
+			return err
+		}
+	}
+	stats := e.fleet.Stats()
+	e.sum.supply, e.sum.inFlight = stats.Supply, stats.InFlight
+	return nil
+}
+
+// offer makes the offers of one allocation of the master.
+func (e *elastic) offer(now time.Duration) []fleet.Offer {
+	if e.suppressed {
+		return nil
+	}
+	var offers []fleet.Offer
+	for i := range e.cfg.offered(now) {
+		a := &e.agents[i]
+		if a.free == 0 || now < a.refused {
+			continue
+		}
+		e.offers++
+		offers = append(offers, fleet.Offer{
+			ID: a.id + "/" + strconv.Itoa(e.offers), Agent: a.id, Hostname: a.id, Role: "sim",
+			Free: fleet.Resources{CPUs: float64(a.free), MemMiB: float64(a.free) * slotMemMiB},
+		})
+		a.refused = never // until the fleet answers
+	}
+	return offers
+}
+
+// step gives the fleet an input and does what it decides, and what it decides
+// on the outcome of that, and so on.
+func (e *elastic) step(now time.Duration, in fleet.Input) error {
+	inputs := []fleet.Input{in}
+	for len(inputs) > 0 {
+		out := e.fleet.Step(date(now), inputs[0])
+		inputs = inputs[1:]
+		for _, effect := range out.Effects {
+			e.busy = true
+			more, err := e.perform(now, effect)
+			if err != nil {
+				return err
+			}
+			inputs = append(inputs, more...)
+		}
+	}
+	return nil
+}
+
+// perform does one thing and tells what the fleet hears of it.
+func (e *elastic) perform(now time.Duration, effect fleet.Effect) ([]fleet.Input, error) {
+	switch effect := effect.(type) {
+	case fleet.Launch:
+		return []fleet.Input{fleet.Result{Of: effect}}, e.launch(now, &effect)
+	case fleet.Decline:
+		e.sum.declined += len(effect.Offers)
+		for _, id := range effect.Offers {
+			e.refuse(agentOf(id), now+effect.Refuse)
+		}
+	case fleet.Kill:
+		return []fleet.Input{e.kill(effect)}, nil
+	case fleet.Suppress:
+		e.suppressed = true
+	case fleet.Revive:
+		e.suppressed = false
+		for i := range e.agents {
+			e.agents[i].refused = 0
+		}
+	case fleet.Reconcile:
+		return e.reconcile(effect), nil
+	case fleet.CloseHost:
+		return []fleet.Input{fleet.Result{Of: effect, Err: e.batch.setOpen(now, effect.Name, false)}}, nil
+	case fleet.OpenHost:
+		return []fleet.Input{fleet.Result{Of: effect, Err: e.batch.setOpen(now, effect.Name, true)}}, nil
+	case fleet.RemoveHost:
+		return []fleet.Input{fleet.Result{Of: effect}}, e.batch.removeHost(now, effect.Name)
+	default:
+		return nil, fmt.Errorf("unknown effect of the fleet: %T", effect)
+	}
+	return nil, nil
+}
+
+func (e *elastic) launch(now time.Duration, l *fleet.Launch) error {
+	at := e.byName[l.Host.Agent]
+	a := &e.agents[at]
+	slots := l.Host.Spec.Slots
+	if slots > a.free {
+		return fmt.Errorf("a host of %d slots on %s, which has %d", slots, a.id, a.free)
+	}
+	if err := e.batch.addHost(now, l.Host.Spec); err != nil {
+		return err
+	}
+	a.free -= slots
+	a.refused = now + l.Refuse
+	e.tasks[l.Host.Name()] = &task{agent: at, slots: slots}
+	e.line = append(e.line, joining{now + e.cfg.JoinDelay, l.Host.Name()})
+	e.sum.allocated += slots
+	e.sum.launches++
+	e.sum.accepted += len(l.Offers)
+	return nil
+}
+
+// kill ends a task at once.
+func (e *elastic) kill(k fleet.Kill) fleet.Input {
+	t, ok := e.tasks[k.Task]
+	if !ok {
+		return fleet.Update{Task: k.Task, Agent: k.Agent, State: fleet.TaskUnknown}
+	}
+	delete(e.tasks, k.Task)
+	e.agents[t.agent].free += t.slots
+	e.sum.allocated -= t.slots
+	return fleet.Update{Task: k.Task, Agent: e.agents[t.agent].id, State: fleet.TaskKilled}
+}
+
+// reconcile answers with the state of the tasks in question.
+func (e *elastic) reconcile(r fleet.Reconcile) []fleet.Input {
+	var answers []fleet.Input
+	if len(r.Tasks) == 0 {
+		for _, h := range e.fleet.Hosts() {
+			if _, ok := e.tasks[h.Name()]; ok {
+				answers = append(answers, e.stateOf(fleet.TaskRef{Task: h.Name(), Agent: h.Agent}))
+			}
+		}
+	}
+	for _, ref := range r.Tasks {
+		answers = append(answers, e.stateOf(ref))
+	}
+	return answers
+}
+
+func (e *elastic) stateOf(ref fleet.TaskRef) fleet.Input {
+	state := fleet.TaskUnknown
+	if t, ok := e.tasks[ref.Task]; ok {
+		state = fleet.TaskStaging
+		if t.running {
+			state = fleet.TaskRunning
+		}
+	}
+	return fleet.Update{Task: ref.Task, Agent: ref.Agent, State: state}
+}
+
+func (e *elastic) refuse(id string, until time.Duration) {
+	e.agents[e.byName[id]].refused = until
+}
+
+// agentOf is the agent of an offer's id.
+func agentOf(offer string) string {
+	for i := range len(offer) {
+		if offer[i] == '/' {
+			return offer[:i]
+		}
+	}
+	return offer
+}
