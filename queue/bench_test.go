@@ -94,7 +94,9 @@ func BenchmarkLife(b *testing.B) {
 				if _, err := q.Submit(now, simple(1)); err != nil {
 					b.Fatal(err)
 				}
-				must(b, q.Finished(now, running[i%len(running)], 1, queue.Result{}))
+				if err := q.Finished(now, running[i%len(running)], 1, queue.Result{}); err != nil {
+					b.Fatal(err)
+				}
 				q.Tick(now)
 				q.Schedule(now)
 				buf = q.Take(buf[:0])

@@ -461,6 +461,11 @@ func (w *world) schedule() {
 		if s.spec.MaxSlots > 0 && s.held > s.spec.MaxSlots && !moved(w.events) {
 			w.t.Fatalf("queue %s holds %d slots", s.spec.Name, s.held)
 		}
+		for u, n := range s.users {
+			if n > s.spec.UserSlots && !moved(w.events) {
+				w.t.Fatalf("%s holds %d slots in queue %s", u.name, n, s.spec.Name)
+			}
+		}
 	}
 }
 
