@@ -93,7 +93,7 @@ func (m *master) reconnect(a *agentRecord, tasks []agentTask) {
 		if !known[taskKey{f.id(), t.info.TaskID.Value}] && !terminal(t.state) {
 			m.loseTask(f, t, masterStatus{
 				state: mesos.TASK_DROPPED, reason: mesos.REASON_RECONCILIATION,
-				message: "Task is unknown to the agent",
+				message: "Reconciliation: task unknown to the agent",
 			})
 		}
 	})

@@ -125,14 +125,19 @@ func readRecord(in *bufio.Reader) ([]byte, error) {
 
 func (s *testScheduler) next() *scheduler.Event {
 	s.t.Helper()
+	return s.before(time.After(patience))
+}
+
+func (s *testScheduler) before(deadline <-chan time.Time) *scheduler.Event {
+	s.t.Helper()
 	select {
 	case e, ok := <-s.events:
 		if !ok {
 			s.t.Fatal("the stream has ended")
 		}
 		return e
-	case <-time.After(patience):
-		s.t.Fatal("no event")
+	case <-deadline:
+		s.t.Fatal("what is waited for does not come")
 	}
 	return nil
 }
@@ -140,8 +145,8 @@ func (s *testScheduler) next() *scheduler.Event {
 // await returns the next event of the type; others are passed over.
 func (s *testScheduler) await(kind scheduler.Event_Type) *scheduler.Event {
 	s.t.Helper()
-	for {
-		if e := s.next(); e.Type == kind {
+	for deadline := time.After(patience); ; {
+		if e := s.before(deadline); e.Type == kind {
 			return e
 		}
 	}

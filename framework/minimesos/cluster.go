@@ -30,8 +30,7 @@ type Cluster struct {
 	server  *http.Server
 	agents  []*agent
 	rejoin  sync.WaitGroup // agents on their way to a new master
-	ctx     context.Context
-	cancel  context.CancelFunc
+	giveUp  func()         // ends their waiting
 }
 
 // ErrUnknownAgent is returned for an id that no agent of the cluster has.
@@ -71,7 +70,7 @@ func (c *Cluster) start() error {
 		return errors.Join(err, port.close())
 	}
 	c.port = port
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.giveUp = func() {}
 	c.address = port.address()
 	c.serve(newMaster(&c.conf, uuid.NewString(), c.address))
 	return nil
@@ -137,7 +136,8 @@ func (c *Cluster) Agents() []string {
 	return ids
 }
 
-// AddAgent starts one more agent and returns its id. Its resources are offered at once.
+// AddAgent starts one more agent and returns its id. Its resources are offered at once. While no master is there the id
+// is empty: the next master gives one.
 func (c *Cluster) AddAgent(cfg AgentConfig) (string, error) {
 	cfg.setDefaults()
 	if err := cfg.validate(); err != nil {
@@ -204,8 +204,32 @@ func (c *Cluster) find(id string) (*agent, error) {
 	return c.agents[i], nil
 }
 
-// RestartMaster kills the master and starts another one at the same address, as with a replicated registry: event
-// streams are cut, frameworks have to subscribe again, the new master knows of agents and tasks only when the agents
+// KillMaster ends the master as kill -9 does: event streams are cut without a last chunk, and until RestartMaster
+// nobody answers. Agents and tasks live on.
+func (c *Cluster) KillMaster() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return errors.New("kill master: the cluster is stopped")
+	}
+	return c.killMaster()
+}
+
+func (c *Cluster) killMaster() error {
+	c.giveUp()
+	c.rejoin.Wait()
+	c.master.stop()
+	for _, a := range c.agents {
+		a.disconnect()
+	}
+	if err := c.server.Close(); err != nil {
+		return fmt.Errorf("kill master: %w", err)
+	}
+	return nil
+}
+
+// RestartMaster kills the master, if KillMaster has not, and starts another one at the same address, as with a
+// replicated registry: frameworks have to subscribe again, the new master knows of agents and tasks only when the agents
 // register again, after ReregisterDelay. Tasks are not touched. Agents that do not come back within AgentTimeout count as
 // unreachable.
 func (c *Cluster) RestartMaster() error {
@@ -214,23 +238,23 @@ func (c *Cluster) RestartMaster() error {
 	if c.stopped {
 		return errors.New("restart master: the cluster is stopped")
 	}
-	c.master.stop()
-	for _, a := range c.agents {
-		a.disconnect()
-	}
-	if err := c.server.Close(); err != nil {
+	if err := c.killMaster(); err != nil {
 		return fmt.Errorf("restart master: %w", err)
 	}
 	m := newMaster(&c.conf, uuid.NewString(), c.address)
+	m.ready = m.started.Add(c.conf.RecoveryTime)
 	for _, a := range c.agents {
 		var id string
-		a.call(func() { id = a.id })
-		m.expect(id)
+		if a.call(func() { id = a.id }); id != "" {
+			m.expect(id)
+		}
 	}
 	c.serve(m)
+	ctx, cancel := context.WithCancel(context.Background())
+	c.giveUp = cancel
 	for _, a := range c.agents {
 		c.rejoin.Go(func() {
-			if wait(c.ctx, c.conf.ReregisterDelay) == nil {
+			if wait(ctx, c.conf.RecoveryTime+c.conf.ReregisterDelay) == nil {
 				a.connect(m)
 			}
 		})
@@ -250,7 +274,7 @@ func (c *Cluster) Stop() {
 	if c.unwatch != nil {
 		c.unwatch()
 	}
-	c.cancel()
+	c.giveUp()
 	c.rejoin.Wait()
 	c.master.stop()
 	for _, a := range c.agents {

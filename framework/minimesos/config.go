@@ -26,6 +26,7 @@ type Config struct {
 	OfferTimeout       time.Duration // until an offer is rescinded; default never
 	AgentTimeout       time.Duration // until a lost agent counts as unreachable; default 75 s
 	ReregisterDelay    time.Duration // until agents notice a new master; default 200 ms
+	RecoveryTime       time.Duration // in which a restarted master answers 503; default none
 	LaunchDelay        time.Duration // between ACCEPT and the start of a task, as a slow agent has it; default none
 	KillGrace          time.Duration // between SIGTERM and SIGKILL for tasks without a kill policy; default 3 s
 
@@ -102,7 +103,7 @@ func (c *Config) setDefaults() {
 func (c *Config) validate() error {
 	for _, d := range []time.Duration{
 		c.AllocationInterval, c.HeartbeatInterval, c.AckRetry, c.OfferTimeout, c.AgentTimeout, c.ReregisterDelay,
-		c.LaunchDelay, c.KillGrace,
+		c.RecoveryTime, c.LaunchDelay, c.KillGrace,
 	} {
 		if d < 0 {
 			return fmt.Errorf("check configuration: negative duration %v", d)

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -89,6 +91,39 @@ func TestNoAnswerAboutAgentsThatAreMissing(t *testing.T) {
 	if u := again.await(scheduler.Event_UPDATE).Update.Status; u.TaskID.Value != "u" {
 		t.Errorf("answer about %s", u.TaskID.Value)
 	}
+}
+
+func TestMasterIsAwayForAWhile(t *testing.T) {
+	c := startCluster(t, func(conf *Config) { conf.RecoveryTime = 200 * time.Millisecond })
+	s := subscribe(t, c.URL(), defaultInfo, "")
+	offer := s.offer()
+	s.launch(offer, 0, shellTask("t", "echo ready; sleep 1000", offer))
+	s.status("t", mesos.TASK_RUNNING)
+	for range 2 { // killing a dead master is nothing new
+		if err := c.KillMaster(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.ended() {
+		t.Error("the stream of a killed master must be cut")
+	}
+	if res, err := http.Get(c.URL() + "/health"); err == nil {
+		t.Errorf("a dead master answers; closed: %v", res.Body.Close())
+	}
+	id, err := c.AddAgent(AgentConfig{CPUs: 3})
+	if err != nil || id != "" {
+		t.Errorf("an agent has the id %q without a master, %v", id, err)
+	}
+	if err := c.RestartMaster(); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := s.try(&scheduler.Call{Type: scheduler.Call_REVIVE}); status != 503 || text != "Master has not finished recovery" {
+		t.Errorf("%d %s", status, text)
+	}
+	eventually(t, "both agents have registered", func() bool { return !slices.Contains(c.Agents(), "") })
+	again := subscribe(t, c.URL(), defaultInfo, s.id)
+	again.reconcile("t")
+	again.status("t", mesos.TASK_RUNNING)
 }
 
 func TestLostAgentComesBack(t *testing.T) {

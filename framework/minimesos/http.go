@@ -39,6 +39,12 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	path = strings.TrimPrefix(path, "/master")
 	var err error
+	switch {
+	case path == "/health" || path == "/version": // always answered
+	case time.Now().Before(m.ready):
+		writeError(w, &httpError{http.StatusServiceUnavailable, "Master has not finished recovery"})
+		return
+	}
 	switch path {
 	case "/api/v1/scheduler":
 		err = m.serveScheduler(w, r)

@@ -27,6 +27,7 @@ type master struct {
 	address string // host:port
 	log     logrus.FieldLogger
 	started time.Time
+	ready   time.Time // until then it answers 503
 
 	mu             sync.Mutex
 	stopped        bool
