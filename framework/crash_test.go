@@ -69,8 +69,7 @@ func TestKilledBetweenAnyTwoEffects(t *testing.T) {
 
 func killedAfter(t *testing.T, n int) (effects int) {
 	f := &fuse{left: n}
-	var r *rig
-	r = newRig(t, minimesos.Config{Agents: agents(2), OnCall: func(call *scheduler.Call) minimesos.Verdict {
+	r := newRig(t, minimesos.Config{Agents: agents(2), OnCall: func(call *scheduler.Call) minimesos.Verdict {
 		return minimesos.Verdict{Drop: !f.effect(call.Type.String())}
 	}})
 	r.cfg.Fleet.IdleTimeout = 50 * time.Millisecond

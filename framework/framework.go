@@ -69,10 +69,14 @@ func New(cfg Config, batch Batch, store Store) (*Framework, error) {
 	f.suppressed.Store(true)
 	f.sender = newSender(f.transport, f.log)
 	f.clerk = &clerk{cfg: &f.cfg, batch: batch, sender: f.sender, mail: f.mail, log: f.log, signal: make(chan struct{}, 1)}
-	f.keeper = &keeper{store: store, sender: f.sender, clerk: f.clerk, abandon: f.abandon, log: f.log,
-		signal: make(chan struct{}, 1)}
-	f.link = &link{cfg: &f.cfg, store: store, transport: f.transport, mail: f.mail, suppressed: &f.suppressed,
-		leaving: &f.leaving, said: make(map[string]string), log: f.log}
+	f.keeper = &keeper{
+		store: store, sender: f.sender, clerk: f.clerk, abandon: f.abandon, log: f.log,
+		signal: make(chan struct{}, 1),
+	}
+	f.link = &link{
+		cfg: &f.cfg, store: store, transport: f.transport, mail: f.mail, suppressed: &f.suppressed,
+		leaving: &f.leaving, said: make(map[string]string), log: f.log,
+	}
 	return f, nil
 }
 
@@ -90,8 +94,10 @@ func (f *Framework) open(ctx context.Context) error {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel = cancel
-	o := &owner{Framework: f, ctx: run, offers: make(map[string]*mesos.Offer),
-		fleet: fleet.New(f.cfg.Fleet, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), hosts)}
+	o := &owner{
+		Framework: f, ctx: run, offers: make(map[string]*mesos.Offer),
+		fleet: fleet.New(f.cfg.Fleet, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), hosts),
+	}
 	o.publish()
 	f.running.Go(func() { f.sender.run(run) })
 	f.running.Go(func() { f.keeper.run(run) })
@@ -200,8 +206,10 @@ func (f *Framework) Teardown(ctx context.Context) error {
 	}
 	f.leaving.Store(true)
 	reply := make(chan error, 1)
-	f.sender.put(ctx, order{session: s, call: &scheduler.Call{Type: scheduler.Call_TEARDOWN},
-		done: func(err error, _ bool) { reply <- err }})
+	f.sender.put(ctx, order{
+		session: s, call: &scheduler.Call{Type: scheduler.Call_TEARDOWN},
+		done: func(err error, _ bool) { reply <- err },
+	})
 	select {
 	case err := <-reply:
 		if err != nil {

@@ -162,7 +162,7 @@ func (l *link) session(ctx context.Context, id *string, failed string) (string, 
 	if err != nil {
 		return url, because(ctx, err)
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // what ended the stream is known; that its rest is unread does not matter
 	s := &session{at: at, streamID: stream.Header.Get(streamIDHeader), suppressed: suppressed, done: ctx.Done(), end: func() { cancel(errStale) }}
 	err = l.read(ctx, s, stream, watchdog, id)
 	if s.id != "" && l.current.CompareAndSwap(s, nil) {

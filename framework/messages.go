@@ -191,8 +191,10 @@ func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []me
 	info := &mesos.CommandInfo{Shell: &shell, Value: &program, Arguments: argv}
 	for _, f := range command.Files {
 		yes, no, executable, name := true, false, f.Executable, f.Name
-		info.URIs = append(info.URIs, mesos.CommandInfo_URI{Value: f.URI, Executable: &executable, Extract: &no, Cache: &yes,
-			OutputFile: optional(name)})
+		info.URIs = append(info.URIs, mesos.CommandInfo_URI{
+			Value: f.URI, Executable: &executable, Extract: &no, Cache: &yes,
+			OutputFile: optional(name),
+		})
 	}
 	if len(command.Env) > 0 {
 		info.Environment = &mesos.Environment{}
@@ -224,8 +226,10 @@ var taskStates = map[mesos.TaskState]fleet.TaskState{
 // updateOf is what the fleet learns of an update; false for a state that this version of Mesos's protocol does not have.
 func updateOf(s *mesos.TaskStatus) (fleet.Update, bool) {
 	state, known := taskStates[s.GetState()]
-	u := fleet.Update{Task: s.TaskID.Value, State: state, Reason: s.GetMessage(),
-		InvalidOffers: s.Reason != nil && *s.Reason == mesos.REASON_INVALID_OFFERS}
+	u := fleet.Update{
+		Task: s.TaskID.Value, State: state, Reason: s.GetMessage(),
+		InvalidOffers: s.Reason != nil && *s.Reason == mesos.REASON_INVALID_OFFERS,
+	}
 	if s.AgentID != nil {
 		u.Agent = s.AgentID.Value
 	}

@@ -116,8 +116,10 @@ func (o *owner) input(item any) {
 		o.endAll(fleet.TaskKilled)
 	case drainRequest:
 		if !o.fleet.Knows(item.host) {
-			item.reply <- &queue.Error{Kind: queue.KindNotFound, Code: queue.NoSuchHost, Subject: item.host,
-				Text: fmt.Sprintf("drain %s: it is not a host of the fleet", item.host)}
+			item.reply <- &queue.Error{
+				Kind: queue.KindNotFound, Code: queue.NoSuchHost, Subject: item.host,
+				Text: fmt.Sprintf("drain %s: it is not a host of the fleet", item.host),
+			}
 			return
 		}
 		o.step(fleet.Drain{Host: item.host})
@@ -173,8 +175,10 @@ func (o *owner) update(u *scheduler.Event_Update) {
 	if len(status.UUID) == 0 || status.AgentID == nil {
 		return
 	}
-	o.work.calls = append(o.work.calls, order{session: o.session,
-		call: calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID)})
+	o.work.calls = append(o.work.calls, order{
+		session: o.session,
+		call:    calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID),
+	})
 }
 
 func (o *owner) answerOffers() {

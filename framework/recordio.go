@@ -2,6 +2,7 @@ package framework
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -54,7 +55,7 @@ func (r *recordReader) length() (int, error) {
 	for n := 0; n < len(line); n++ {
 		c, err := r.from.ReadByte()
 		switch {
-		case err == io.EOF && n == 0:
+		case errors.Is(err, io.EOF) && n == 0:
 			return 0, io.EOF
 		case err != nil:
 			return 0, fmt.Errorf("read length of event: %w", noEOF(err))
@@ -72,7 +73,7 @@ func (r *recordReader) length() (int, error) {
 }
 
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -20,7 +20,7 @@ func TestRecordReader(t *testing.T) {
 			t.Fatalf("got %d bytes, %v; want %d", len(got), err, len(want))
 		}
 	}
-	if _, err := r.ReadFrame(); err != io.EOF {
+	if _, err := r.ReadFrame(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }
@@ -30,12 +30,19 @@ func TestRecordReaderRefuses(t *testing.T) {
 		stream string
 		cut    bool
 	}{
-		{"x\nhello", false}, {"-1\n", false}, {"+1\nx", false}, {" 1\nx", false}, {"\nx", false},
-		{"99999999999999999999999\n", false}, {fmt.Sprintf("%d\n", maxEvent+1), false},
-		{"5", true}, {"5\nhell", true}, {"5\n", true},
+		{"x\nhello", false},
+		{"-1\n", false},
+		{"+1\nx", false},
+		{" 1\nx", false},
+		{"\nx", false},
+		{"99999999999999999999999\n", false},
+		{fmt.Sprintf("%d\n", maxEvent+1), false},
+		{"5", true},
+		{"5\nhell", true},
+		{"5\n", true},
 	} {
 		_, err := newRecordReader(strings.NewReader(tt.stream)).ReadFrame()
-		if err == nil || err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) != tt.cut {
+		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) != tt.cut {
 			t.Errorf("%q: %v", tt.stream, err)
 		}
 	}

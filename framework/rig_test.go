@@ -228,8 +228,10 @@ type fakeBatch struct {
 var _ Batch = (*fakeBatch)(nil)
 
 func newFakeBatch(t *testing.T) *fakeBatch {
-	return &fakeBatch{dir: t.TempDir(), hosts: map[string]*queue.Host{}, ever: map[string]int{}, removed: map[string]bool{},
-		closed: map[string]struct{}{}}
+	return &fakeBatch{
+		dir: t.TempDir(), hosts: map[string]*queue.Host{}, ever: map[string]int{}, removed: map[string]bool{},
+		closed: map[string]struct{}{},
+	}
 }
 
 func (b *fakeBatch) do(op, name string, f func(h *queue.Host) error) error {

@@ -44,8 +44,13 @@ func TestNamesWithAndWithoutDomain(t *testing.T) {
 		hosts, name string
 		want        bool
 	}{
-		{"", "n1.example", true}, {"n1", "n1.example", true}, {"n1.example", "n1", true}, {"n2,n1", "n1", true},
-		{"n1", "n10.example", false}, {"n2,n3", "n1", false}, {"n1", "", false},
+		{"", "n1.example", true},
+		{"n1", "n1.example", true},
+		{"n1.example", "n1", true},
+		{"n2,n1", "n1", true},
+		{"n1", "n10.example", false},
+		{"n2,n3", "n1", false},
+		{"n1", "", false},
 	} {
 		if got := (shape{hosts: tt.hosts}).allows(tt.name); got != tt.want {
 			t.Errorf("%q allows %q: %t", tt.hosts, tt.name, got)
@@ -58,8 +63,10 @@ func BenchmarkOffers(b *testing.B) {
 	const agents = 10_000
 	offers := make(Offers, agents)
 	for i := range offers {
-		offers[i] = Offer{ID: fmt.Sprintf("O%d", i), Agent: fmt.Sprintf("S%d", i), Hostname: fmt.Sprintf("n%d.example", i), Role: "*",
-			Free: Resources{CPUs: float64(1 + i%64), MemMiB: float64(1024 * (1 + i%200)), GPUs: i % 7 / 6}}
+		offers[i] = Offer{
+			ID: fmt.Sprintf("O%d", i), Agent: fmt.Sprintf("S%d", i), Hostname: fmt.Sprintf("n%d.example", i), Role: "*",
+			Free: Resources{CPUs: float64(1 + i%64), MemMiB: float64(1024 * (1 + i%200)), GPUs: i % 7 / 6},
+		}
 	}
 	var demand []queue.Demand
 	for i := range 500 {
@@ -90,7 +97,10 @@ func Example() {
 	fmt.Printf("%T\n", wanted.Effects[len(wanted.Effects)-1])
 	out := f.Step(now, Offers{{ID: "O1", Agent: "S1", Free: Resources{CPUs: 8, MemMiB: 4096}}})
 	// out.Changed is to be stored before the launch is made.
-	launch := out.Effects[0].(Launch)
+	launch, ok := out.Effects[0].(Launch)
+	if !ok {
+		panic("the offer is of use")
+	}
 	fmt.Println(len(out.Changed), launch.Host.Spec.Slots, launch.Host.Resources, launch.Offers)
 	// Output:
 	// fleet.Revive

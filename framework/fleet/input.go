@@ -95,32 +95,35 @@ type TaskRef struct{ Task, Agent string }
 // Kill ends a task.
 type Kill TaskRef
 
-// Suppress asks for no more offers; Revive asks for offers again, of all agents.
-type (
-	Suppress struct{}
-	Revive   struct{}
-)
+// Suppress asks for no more offers.
+type Suppress struct{}
+
+// Revive asks for offers again, of all agents.
+type Revive struct{}
 
 // Reconcile asks what the tasks do; without any, for all that the master knows.
 type Reconcile struct{ Tasks []TaskRef }
 
-// CloseHost, OpenHost and RemoveHost are orders to the batch system. Each is repeated until a Result, which must hold the
-// very value that Step gave, says that it was done. A host that the batch system does not know counts as removed.
-type (
-	CloseHost struct {
-		Name, Reason string
-		number       int // of the order, so that the result of an older one is not taken for it
-	}
-	OpenHost struct {
-		Name   string
-		number int
-	}
-	RemoveHost struct {
-		Name, Reason string
-		// ProcessesGone says that no process of the host can be alive.
-		ProcessesGone bool
-	}
-)
+// CloseHost orders the batch system to start no more jobs on a host, for queue.ClosedDrain. It is repeated until a Result
+// with the very value that Step gave says that it was done.
+type CloseHost struct {
+	Name, Reason string
+	number       int // of the order, so that the result of an older one is not taken for it
+}
+
+// OpenHost takes a CloseHost back. It is repeated as that is.
+type OpenHost struct {
+	Name   string
+	number int
+}
+
+// RemoveHost orders the batch system to forget a host; one that it does not know counts as removed. It is repeated as
+// CloseHost is.
+type RemoveHost struct {
+	Name, Reason string
+	// ProcessesGone says that no process of the host can be alive.
+	ProcessesGone bool
+}
 
 func (Launch) effect()     {}
 func (Decline) effect()    {}

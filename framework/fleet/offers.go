@@ -64,8 +64,10 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		k := key{o.Agent, o.Role}
 		c := byKey[k]
 		if c == nil {
-			c = &candidate{agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
-				unavailable: o.UnavailableFrom}
+			c = &candidate{
+				agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
+				unavailable: o.UnavailableFrom,
+			}
 			byKey[k] = c
 			candidates = append(candidates, c)
 		}
@@ -201,8 +203,10 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	use := Resources{}
 	free := *c
 	take := func(cl *class, n int) {
-		part := Resources{CPUs: float64(n) * f.cfg.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
-			DiskMiB: float64(n * f.cfg.SlotDiskMiB), GPUs: n * cl.need.gpus}
+		part := Resources{
+			CPUs: float64(n) * f.cfg.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
+			DiskMiB: float64(n * f.cfg.SlotDiskMiB), GPUs: n * cl.need.gpus,
+		}
 		use.add(part)
 		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs})
 		spec.Slots += n
@@ -224,8 +228,10 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		}
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
-	h := Host{Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
-		Reason: "offer taken"}
+	h := Host{
+		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
+		Reason: "offer taken",
+	}
 	m := f.add(h)
 	m.launching = true
 	f.touch(m)

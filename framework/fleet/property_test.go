@@ -20,8 +20,15 @@ func (w *world) act() {
 	}
 	actions := []action{
 		{6, func() { w.pass(time.Duration(w.between(1, 20)) * time.Second); w.step(Tick{}) }},
-		{8, w.poll}, {10, w.deliverSnapshot}, {12, w.offer}, {12, w.batch}, {12, w.update}, {6, w.progress},
-		{6, w.submit}, {8, w.dispatch}, {6, w.finish},
+		{8, w.poll},
+		{10, w.deliverSnapshot},
+		{12, w.offer},
+		{12, w.batch},
+		{12, w.update},
+		{6, w.progress},
+		{6, w.submit},
+		{8, w.dispatch},
+		{6, w.finish},
 		{1, func() { w.disconnected(); w.step(Connection{}) }},
 		{4, func() {
 			if !w.connected {
@@ -36,7 +43,9 @@ func (w *world) act() {
 				}
 			}
 		}},
-		{1, w.flipAgent}, {1, w.rescind}, {1, w.fail},
+		{1, w.flipAgent},
+		{1, w.rescind},
+		{1, w.fail},
 		{2, func() { w.goal = w.between(0, 12) }},
 		{1, func() {
 			w.crashes++

@@ -16,8 +16,10 @@ const (
 	Gone                         // its task has ended; the batch system is yet to remove the host
 )
 
-var stateNames = [...]string{Launching: "launching", Joining: "joining", Open: "open", Closed: "closed",
-	Releasing: "releasing", Unreachable: "unreachable", Gone: "gone"}
+var stateNames = [...]string{
+	Launching: "launching", Joining: "joining", Open: "open", Closed: "closed",
+	Releasing: "releasing", Unreachable: "unreachable", Gone: "gone",
+}
 
 // String is the state's name in lower case.
 func (s State) String() string {
@@ -62,10 +64,12 @@ const (
 	TaskUnknown
 )
 
-var taskStateNames = [...]string{TaskStaging: "TASK_STAGING", TaskStarting: "TASK_STARTING", TaskRunning: "TASK_RUNNING",
+var taskStateNames = [...]string{
+	TaskStaging: "TASK_STAGING", TaskStarting: "TASK_STARTING", TaskRunning: "TASK_RUNNING",
 	TaskKilling: "TASK_KILLING", TaskFinished: "TASK_FINISHED", TaskFailed: "TASK_FAILED", TaskKilled: "TASK_KILLED",
 	TaskError: "TASK_ERROR", TaskLost: "TASK_LOST", TaskDropped: "TASK_DROPPED", TaskUnreachable: "TASK_UNREACHABLE",
-	TaskGone: "TASK_GONE", TaskGoneByOperator: "TASK_GONE_BY_OPERATOR", TaskUnknown: "TASK_UNKNOWN"}
+	TaskGone: "TASK_GONE", TaskGoneByOperator: "TASK_GONE_BY_OPERATOR", TaskUnknown: "TASK_UNKNOWN",
+}
 
 // String is Mesos's name.
 func (s TaskState) String() string {

@@ -77,8 +77,10 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) {
 	case "offers":
 		s.step(s.offers(d.Input))
 	case "update":
-		s.step(Update{Task: s.name(text("task")), Agent: text("agent"), State: parseTaskState(t, text("state")),
-			InvalidOffers: text("invalid-offers") != ""})
+		s.step(Update{
+			Task: s.name(text("task")), Agent: text("agent"), State: parseTaskState(t, text("state")),
+			InvalidOffers: text("invalid-offers") != "",
+		})
 	case "agent-lost":
 		s.step(AgentLost{Agent: text("agent")})
 	case "drain":

@@ -159,8 +159,10 @@ func (f *Fleet) stranger(u Update) {
 		}
 		return
 	}
-	h := Host{Spec: queue.HostSpec{Name: u.Task}, Agent: u.Agent, LaunchedAt: f.now, Since: f.now, Ran: u.State == TaskRunning,
-		State: Joining}
+	h := Host{
+		Spec: queue.HostSpec{Name: u.Task}, Agent: u.Agent, LaunchedAt: f.now, Since: f.now, Ran: u.State == TaskRunning,
+		State: Joining,
+	}
 	i, known := f.views[u.Task]
 	if known && f.snap.Hosts[i].Elastic {
 		h.Spec = f.snap.Hosts[i].HostSpec
