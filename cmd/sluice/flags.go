@@ -31,6 +31,7 @@ func controlFlags(f *pflag.FlagSet, c *controller.Config) {
 	f.IntVar(&c.MaxSlots, "max-slots", c.MaxSlots, "slots never exceeded; 0 is no limit")
 	f.IntVar(&c.MaxStep, "max-step", c.MaxStep, "slots that the goal may rise in one period; 0 is no limit")
 	f.DurationVar(&c.ScaleInDelay, "scale-in-delay", c.ScaleInDelay, "how long a surplus must last before the goal falls")
+	f.IntVar(&c.Quantum, "quantum", c.Quantum, "round the goal up to whole hosts of so many slots; 0 is no rounding")
 	f.IntVar(&c.Deadband, "deadband", c.Deadband, "surplus in slots that is tolerated")
 }
 

@@ -106,7 +106,7 @@ at 10 a tenth.`,
 		command.GroupID = groupLSF
 		root.AddCommand(command)
 	}
-	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newHostCommand(), newCtlCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newSimulateCommand(), newHostCommand(), newCtlCommand(), newVersionCommand())
 	return root
 }
 

@@ -46,6 +46,8 @@ type Config struct {
 	Target float64
 	// Until ends the simulation even when jobs are left; 0 is no such time.
 	Until time.Duration
+	// Stop is asked now and then; what it returns ends the run, if not nil.
+	Stop func() error
 	// Outages are times in which the other frameworks hold agents.
 	Outages []Outage
 }

@@ -70,6 +70,9 @@ type engine struct {
 // counts as starving the jobs.
 const stallLimit = 30 * 24 * time.Hour
 
+// stopEvery is how many decisions are between two questions whether to stop.
+const stopEvery = 4096
+
 func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*engine, error) {
 	b, err := newBatch(cfg, jobs)
 	if err != nil {
@@ -86,7 +89,12 @@ func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*e
 
 func (e *engine) run() error {
 	tick := time.Duration(0)
-	for {
+	for n := 0; ; n++ {
+		if n%stopEvery == 0 && e.cfg.Stop != nil {
+			if err := e.cfg.Stop(); err != nil {
+				return err
+			}
+		}
 		if err := e.until(tick); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func TestOneJobByHand(t *testing.T) {
 }
 
 func TestSameSeedSameTrace(t *testing.T) {
-	jobs := poisson(500, 2*second, 100*second, 4, 7)
+	jobs := poisson(t, 500, 2*second, 100*second, 4, 7)
 	trace := func() (samples []Sample, r Result) {
 		r = run(t, cluster(t, 128, 8), jobs, pidPolicy(t, nil), func(s Sample) { samples = append(samples, s) })
 		return samples, r
@@ -120,8 +120,13 @@ func TestBooksBalance(t *testing.T) {
 }
 
 // poisson is a stationary stream of jobs with exponential run times.
-func poisson(n int, gap, mean time.Duration, slots int, seed uint64) []Job {
-	return Stream{Jobs: n, Gap: gap, Run: mean, MaxSlots: slots, Seed: seed}.Generate()
+func poisson(t testing.TB, n int, gap, mean time.Duration, slots int, seed uint64) []Job {
+	t.Helper()
+	jobs, err := Stream{Jobs: n, Gap: gap, Run: mean, MaxSlots: slots, Seed: seed}.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
 }
 
 // Little's law, measured: the slot-weighted wait per run is 1/τ.
@@ -130,7 +135,7 @@ func TestPromiseOfSlowdown(t *testing.T) {
 		t.Run(fmt.Sprint(target), func(t *testing.T) {
 			cfg := cluster(t, 2048, 8)
 			cfg.Target = target
-			r := run(t, cfg, poisson(20_000, 3*second, 600*second, 1, 1), pidPolicy(t, func(c *controller.Config) { c.Target, c.Quantum = target, 8 }), nil)
+			r := run(t, cfg, poisson(t, 20_000, 3*second, 600*second, 1, 1), pidPolicy(t, func(c *controller.Config) { c.Target, c.Quantum = target, 8 }), nil)
 			if promise := 1 / target; math.Abs(r.WaitPerRun/promise-1) > 0.15 {
 				t.Errorf("wait per run %.3f, promised %.3f", r.WaitPerRun, promise)
 			}
@@ -217,7 +222,7 @@ func TestSteadyBacklogKeepsTheRatio(t *testing.T) {
 	cfg := cluster(t, 64, 4)
 	cfg.JoinDelay, cfg.IdleTimeout = 300*time.Millisecond, 10*second
 	near, all := 0, 0
-	run(t, cfg, poisson(3000, 150*time.Millisecond, 3*second, 1, 3), pidPolicy(t, nil), func(s Sample) {
+	run(t, cfg, poisson(t, 3000, 150*time.Millisecond, 3*second, 1, 3), pidPolicy(t, nil), func(s Sample) {
 		if s.At < 120*second || s.Pending == 0 || s.At > 400*second {
 			return
 		}
@@ -281,9 +286,10 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
-	jobs := make([]Job, 100)
-	for i := range jobs {
-		jobs[i] = Job{Submit: second, Run: 60 * second, Slots: 1}
+	jobs, err := Stream{Jobs: 100, Run: 60 * second}.Burst()
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
 	r, err := Run(Config{Agents: agents, JoinDelay: 10 * second, IdleTimeout: 60 * second, Period: second, Target: 0.3}, jobs, policy, nil)
 	if err != nil {

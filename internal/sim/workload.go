@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -18,8 +19,18 @@ type Stream struct {
 	Seed uint64
 }
 
-// Generate returns the jobs in the order of submission.
-func (s Stream) Generate() []Job {
+func (s *Stream) validate() error {
+	if s.Jobs < 1 || s.Jobs > maxJobs || s.Gap < 0 || s.Gap > maxSpan || s.Run <= 0 || s.Run > maxSpan || s.MaxSlots < 0 || s.MaxSlots > slotsLimit {
+		return fmt.Errorf("%w: a stream of %d jobs of %v, %v apart, of up to %d slots", ErrConfig, s.Jobs, s.Run, s.Gap, s.MaxSlots)
+	}
+	return nil
+}
+
+// Generate returns the jobs in the order of submission. The error is an ErrConfig.
+func (s Stream) Generate() ([]Job, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
 	rng := rand.New(rand.NewPCG(s.Seed, 0x57bea4))
 	jobs := make([]Job, s.Jobs)
 	var at time.Duration
@@ -31,5 +42,18 @@ func (s Stream) Generate() []Job {
 			Slots:  1 + rng.IntN(max(1, s.MaxSlots)),
 		}
 	}
-	return jobs
+	return jobs, nil
+}
+
+// Burst returns the jobs all at once, a second after the beginning, each of
+// MaxSlots slots and of the run time. The error is an ErrConfig.
+func (s Stream) Burst() ([]Job, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	jobs := make([]Job, s.Jobs)
+	for i := range jobs {
+		jobs[i] = Job{Submit: time.Second, Run: s.Run, Slots: max(1, s.MaxSlots)}
+	}
+	return jobs, nil
 }
