@@ -14,7 +14,7 @@ const (
 	JobStopped       EventKind = "job_stopped"       // Job, Attempt: PEND → PSUSP, RUN → USUSP
 	JobResumed       EventKind = "job_resumed"       // Job, Attempt: the way back; a placed job is to be continued by its host
 	JobKillAsked     EventKind = "job_kill_asked"    // Job, Attempt, Signal, ExitCode, Reason: for its host to do
-	JobFinished      EventKind = "job_finished"      // Job, Attempt, ExitCode, Usage, Reason: DONE or EXIT
+	JobFinished      EventKind = "job_finished"      // Job, Attempt, ExitCode, Usage, Reason, EndedAt: DONE or EXIT
 	JobRequeued      EventKind = "job_requeued"      // Job, Attempt, Reason: back to PEND
 	JobUnknown       EventKind = "job_unknown"       // Job: its host is unavailable: RUN → UNKWN
 	JobFound         EventKind = "job_found"         // Job: its host is back: UNKWN → RUN
@@ -52,6 +52,7 @@ type Event struct {
 	ExitCode  int         `json:"exitCode,omitempty"`
 	Usage     Usage       `json:"usage,omitzero"`
 	Reason    string      `json:"reason,omitempty"`
+	EndedAt   time.Time   `json:"endedAt,omitzero"` // of JobFinished, where it was well before At
 	Order     int64       `json:"order,omitempty"`
 
 	Host        *HostSpec `json:"host,omitempty"`

@@ -226,10 +226,13 @@ func (q *Queue) foldElement(e *element, ev *Event) error {
 func (q *Queue) end(e *element, ev *Event) {
 	j, at, slots, to := e.job, stampOf(ev.At), e.job.spec.MinSlots, Exited
 	e.exit, e.usage, e.reason, e.ended = int16(ev.ExitCode), ev.Usage, ev.Reason, at
+	if !ev.EndedAt.IsZero() {
+		e.ended = stampOf(ev.EndedAt)
+	}
 	if e.run != nil {
 		slots = int(e.run.slots)
 		e.forced = ev.Reason == reasonForce
-		q.work += ev.At.Sub(e.started.time()).Seconds() * float64(slots)
+		q.work += e.ended.time().Sub(e.started.time()).Seconds() * float64(slots)
 		if ev.ExitCode == 0 && ev.Reason == "" {
 			to = Done
 		}

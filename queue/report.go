@@ -12,6 +12,8 @@ type Result struct {
 	ExitCode int    // 0–255; 128+n for signal n
 	Usage    Usage  //
 	Reason   string // why, where the exit code does not say it; with one, the job is EXIT also with exit code 0
+	// EndedAt is when, by the host's clock; zero = now. It counts where the report comes late, because nobody listened.
+	EndedAt time.Time
 }
 
 // Attempt names one start of a job or element.
@@ -49,8 +51,18 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 	}
 	ev := q.record(JobFinished, now)
 	ev.Job, ev.Attempt, ev.ExitCode, ev.Usage, ev.Reason = id, attempt, result.ExitCode&0xff, result.Usage, reason
+	ev.EndedAt = lateEnd(now, e.started.time(), result.EndedAt)
 	q.commit(ev)
 	return nil
+}
+
+// lateEnd is the end that a host reports, where it lies well before now and not before the start; otherwise the end is now.
+func lateEnd(now, started, ended time.Time) time.Time {
+	const late = time.Second // less than that is the way of a message
+	if ended.IsZero() || ended.Before(started) || now.Sub(ended) < late {
+		return time.Time{}
+	}
+	return ended
 }
 
 func (q *Queue) requeue(now time.Time, e *element, reason string) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 )
 
@@ -93,11 +94,29 @@ func (e Env) Strings() []string {
 	return strings.Split(e.joined.Value(), "\x00")
 }
 
-// MarshalJSON writes an array of strings.
-func (e Env) MarshalJSON() ([]byte, error) { return json.Marshal(e.Strings()) }
+// MarshalJSON writes an array of strings or, because an environment may hold any bytes but JSON only UTF-8, where that is
+// needed {"base64": …} of the variables with NUL bytes between.
+func (e Env) MarshalJSON() ([]byte, error) {
+	if e != (Env{}) && !utf8.ValidString(e.joined.Value()) {
+		return json.Marshal(encodedEnv{Base64: []byte(e.joined.Value())})
+	}
+	return json.Marshal(e.Strings())
+}
+
+type encodedEnv struct {
+	Base64 []byte `json:"base64"`
+}
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (e *Env) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '{' {
+		var encoded encodedEnv
+		if err := json.Unmarshal(data, &encoded); err != nil {
+			return err
+		}
+		*e = NewEnv(strings.Split(string(encoded.Base64), "\x00"))
+		return nil
+	}
 	var variables []string
 	if err := json.Unmarshal(data, &variables); err != nil {
 		return err

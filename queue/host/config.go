@@ -52,7 +52,7 @@ type Config struct {
 	WorkDir string          // for scripts and output of running jobs, and output that could not be delivered (".")
 	Abort   <-chan struct{} // closed: end everything at once; nil = never
 
-	DrainLimit  time.Duration // how long jobs may go on after ctx is cancelled (4 s: Mesos kills 5 s after asking)
+	DrainLimit  time.Duration // how long jobs may go on after ctx is cancelled (20 s; what kills the host must wait longer)
 	JoinTimeout time.Duration // for the first Welcome (10 min)
 	MaxJobs     int           // attempts known at one time (4096)
 	SpoolBytes  int64         // of output kept for each stream of a job; what comes after is dropped (1 GiB)
@@ -80,7 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 		silent.SetOutput(io.Discard)
 		c.Logger = silent
 	}
-	setDefault(&c.DrainLimit, 4*time.Second)
+	setDefault(&c.DrainLimit, 20*time.Second)
 	setDefault(&c.JoinTimeout, 10*time.Minute)
 	setDefault(&c.MaxJobs, 4096)
 	setDefault(&c.SpoolBytes, 1<<30)

@@ -74,7 +74,11 @@ func (s *session) checkEnd(now time.Time) {
 	}
 	if !e.killed && !e.killAt.IsZero() && !now.Before(e.killAt) {
 		e.killed, e.goneBy = true, now.Add(endPatience)
-		s.runner.send(&frame{kind: frameEndAll, text: e.reason})
+		kind := frameEndAll
+		if e.deaf { // then the jobs may run elsewhere by now, and write there
+			kind = frameDisownAll
+		}
+		s.runner.send(&frame{kind: kind, text: e.reason})
 	}
 	if s.known.running > 0 {
 		if e.killed && !now.Before(e.goneBy) {

@@ -29,7 +29,7 @@ type keeperConfig struct {
 // jobs and deliver output.
 type keeper struct {
 	config   keeperConfig
-	scripts  string // directory
+	scripts  *scripts
 	spool    string // directory
 	link     *wire.Conn
 	out      *outbox
@@ -135,7 +135,7 @@ func newKeeper(link *wire.Conn) (*keeper, error) {
 	if k.spool, err = os.MkdirTemp(k.config.WorkDir, "sluice-spool-"); err != nil {
 		return nil, fmt.Errorf("make spool: %w", err)
 	}
-	if k.scripts, err = makeScriptDir(k.config.WorkDir); err != nil {
+	if k.scripts, err = newScripts(k.config.WorkDir); err != nil {
 		return nil, errors.Join(err, os.Remove(k.spool))
 	}
 	return k, nil
@@ -151,7 +151,7 @@ func (k *keeper) run() error {
 	go k.receive()
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
-	k.out.send(&frame{kind: frameReady, text: k.scripts + "\x00" + k.spool})
+	k.out.send(&frame{kind: frameReady, text: k.scripts.own + "\x00" + k.spool})
 	k.nextSample = time.Now().Add(k.config.SampleEvery)
 	timer := time.NewTimer(time.Hour)
 	for {

@@ -32,6 +32,8 @@ func (k *keeper) handle(f *frame) {
 		k.lease = f.number
 	case frameEndAll:
 		k.endAll(f.text, false)
+	case frameDisownAll:
+		k.endAll(f.text, true)
 	default:
 		k.warn("the session sent a message that is not for the keeper: kind %d", f.kind)
 	}

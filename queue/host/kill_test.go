@@ -50,6 +50,7 @@ func TestKillLeavesNoProcess(t *testing.T) {
 	startHost(t, d)
 	bystander := tag()
 	other := d.begin(newStart("setsid sleep " + bystander + " & sleep " + bystander))
+	eventually(t, "the other job runs", func() bool { return processesWith(t, "sleep "+bystander) >= 2 })
 	for name, way := range escapes {
 		t.Run(name, func(t *testing.T) {
 			sleep, ready := tag(), filepath.Join(t.TempDir(), "ready")

@@ -26,6 +26,7 @@ const (
 	frameSignal                      // body
 	frameDisown                      // body: Attempt, to be ended at once without writing its output
 	frameEndAll                      // text: why. All jobs, at once
+	frameDisownAll                   // text: why. The same, without writing their output
 	frameRenew                       // number: end all jobs when the boot clock shows this
 	// From the keeper.
 	frameReady   // text: the directories that it removes when it ends, NUL between them
@@ -103,7 +104,7 @@ func (f *frame) Unmarshal(data []byte) error {
 			return errBadFrame
 		}
 		f.number = int64(binary.BigEndian.Uint64(data))
-	case frameConfig, frameEndAll, frameReady, frameExpired, frameLog:
+	case frameConfig, frameEndAll, frameDisownAll, frameReady, frameExpired, frameLog:
 		f.text = string(data)
 	default:
 		return fmt.Errorf("%w: kind %d", errBadFrame, f.kind)

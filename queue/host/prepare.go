@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,7 +161,11 @@ func absolute(cwd, path string) string {
 
 // writeScript writes the job's command to a file that its user may read.
 func (k *keeper) writeScript(p *prepared, command string, key attemptKey) error {
-	p.script = filepath.Join(k.scripts, key.String())
+	dir, err := k.scripts.of(p.account)
+	if err != nil {
+		return err
+	}
+	p.script = filepath.Join(dir, key.String())
 	text, interpreter := scriptHead+command+"\n", interpreterOf(command)
 	p.argv = []string{shell, p.script}
 	if interpreter != nil {
@@ -226,40 +229,4 @@ func environment(submitted []string, a *account, script string) []string {
 		}
 	}
 	return append(env, "LSB_JOBFILENAME="+script)
-}
-
-// makeScriptDir makes the directory of scripts: in the work dir if every user can get there, else in the system's.
-func makeScriptDir(workDir string) (string, error) {
-	for _, parent := range []string{workDir, os.TempDir()} {
-		if !reachable(parent) {
-			continue
-		}
-		dir, err := os.MkdirTemp(parent, "sluice-host-")
-		if err != nil {
-			return "", fmt.Errorf("make directory of job scripts: %w", err)
-		}
-		if err := os.Chmod(dir, 0o711); err != nil {
-			return "", fmt.Errorf("make directory of job scripts: %w", err)
-		}
-		return dir, nil
-	}
-	return "", fmt.Errorf("make directory of job scripts: neither %s nor %s can be entered by every user", workDir, os.TempDir())
-}
-
-// reachable says whether other users can enter a directory. A host that is not root has no other users.
-func reachable(dir string) bool {
-	if os.Getuid() != 0 {
-		return true
-	}
-	for {
-		info, err := os.Stat(dir)
-		if err != nil || info.Mode()&fs.FileMode(0o001) == 0 {
-			return false
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		return true
-	}
 }

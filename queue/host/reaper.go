@@ -288,7 +288,7 @@ func (k *keeper) hostGone(children <-chan os.Signal) error {
 		}
 	}
 	k.awaitOutputs()
-	return errors.Join(problem, os.RemoveAll(k.scripts), os.RemoveAll(k.spool))
+	return errors.Join(problem, k.scripts.remove(), os.RemoveAll(k.spool))
 }
 
 // awaitOutputs lets jobs that ended before the host write their reports to the end.

@@ -30,7 +30,7 @@ func (r *fakeRunner) events() <-chan *frame     { return r.says }
 
 func (r *fakeRunner) send(f *frame) {
 	r.frames = append(r.frames, f)
-	if f.kind != frameEndAll || !r.endsAll {
+	if f.kind != frameEndAll && f.kind != frameDisownAll || !r.endsAll {
 		return
 	}
 	for _, sent := range r.frames {
@@ -376,7 +376,7 @@ func TestLeaseEndsJobs(t *testing.T) {
 		if got := time.Since(sent); got != testLease*9/10 {
 			t.Errorf("ended after %v", got)
 		}
-		if got := s.runner.kinds(); got[len(got)-1] != frameEndAll {
+		if got := s.runner.kinds(); got[len(got)-1] != frameDisownAll {
 			t.Errorf("the keeper was told %v", got)
 		}
 	})
@@ -511,6 +511,9 @@ func TestAbort(t *testing.T) {
 		s.abort <- struct{}{}
 		if got := s.ended(key); got.ExitCode != 137 {
 			t.Errorf("%v", got)
+		}
+		if got := s.runner.kinds(); got[len(got)-1] != frameEndAll {
+			t.Errorf("the keeper was told %v", got)
 		}
 		go s.say(acknowledge(key))
 		if err := s.over(); !errors.Is(err, ErrAborted) || ExitCode(err) != 130 {
