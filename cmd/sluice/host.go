@@ -66,7 +66,7 @@ Exit codes: 0 left in order, 2 refused by the daemon, 3 daemon out of reach for 
 	f.StringVar(&tokenFile, "token-file", "", "file that holds the one-time token (default: $"+host.TokenVariable+")")
 	f.StringVar(&caFile, "ca-file", "", "certificates to trust for an https daemon, PEM (default: the system's)")
 	f.StringVar(&cfg.WorkDir, "work-dir", ".", "directory for jobs' scripts and output until it is delivered")
-	f.DurationVar(&cfg.DrainLimit, "drain-limit", 0, "how long jobs may go on after SIGTERM (default 4s)")
+	f.DurationVar(&cfg.DrainLimit, "drain-limit", 0, "how long jobs may go on after SIGTERM (default 20s)")
 	f.Int64Var(&cfg.SpoolBytes, "spool-bytes", 0, "output kept for each stream of a job (default 1 GiB)")
 	logFlags(f, "info")
 	return cmd

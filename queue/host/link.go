@@ -21,13 +21,13 @@ type frameKind byte
 
 const (
 	// From the session.
-	frameConfig frameKind = iota + 1 // text: keeperConfig in JSON; the first frame
-	frameStart                       // body
-	frameSignal                      // body
-	frameDisown                      // body: Attempt, to be ended at once without writing its output
-	frameEndAll                      // text: why. All jobs, at once
-	frameDisownAll                   // text: why. The same, without writing their output
-	frameRenew                       // number: end all jobs when the boot clock shows this
+	frameConfig    frameKind = iota + 1 // text: keeperConfig in JSON; the first frame
+	frameStart                          // body
+	frameSignal                         // body
+	frameDisown                         // body: Attempt, to be ended at once without writing its output
+	frameEndAll                         // text: why. All jobs, at once
+	frameDisownAll                      // text: why. The same, without writing their output
+	frameRenew                          // number: end all jobs when the boot clock shows this
 	// From the keeper.
 	frameReady   // text: the directories that it removes when it ends, NUL between them
 	frameStarted // body
