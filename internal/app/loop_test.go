@@ -63,7 +63,7 @@ func TestFailedPollHolds(t *testing.T) {
 			func() { batch.err, batch.hang = nil, true },
 		} {
 			fail()
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			before := len(fleet.goals)
 			l.step(t.Context())
 			if len(fleet.goals) != before {
@@ -76,7 +76,7 @@ func TestFailedPollHolds(t *testing.T) {
 			t.Errorf("status after two failed polls: goal %d (held %d), errors %d, age %.1f s, reason %q", s.Goal, held, s.Errors, s.PollAgeSeconds, s.Reason)
 		}
 		batch.hang, batch.load = false, queue.Load{}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		l.step(t.Context())
 		if fleet.last() != 0 {
 			t.Errorf("goal %d without jobs, want 0", fleet.last())
@@ -95,7 +95,7 @@ func TestPauseHoldsTheGoal(t *testing.T) {
 			t.Fatal(err)
 		}
 		batch.load.Pending = 10_000
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		l.step(t.Context())
 		if fleet.last() != held {
 			t.Errorf("goal went from %d to %d while paused", held, fleet.last())
@@ -104,7 +104,7 @@ func TestPauseHoldsTheGoal(t *testing.T) {
 		if err := l.apply(Control{Paused: &paused}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		l.step(t.Context())
 		if fleet.last() <= held {
 			t.Errorf("goal %d after resume with 100 times the jobs, was %d", fleet.last(), held)
