@@ -60,9 +60,11 @@ func (f *farm) job() queue.ID {
 }
 
 func (f *farm) submit() {
-	spec := queue.Spec{Command: "true", User: rapid.SampledFrom([]string{"ada", "bob"}).Draw(f.T, "user"), MinSlots: 1, MaxSlots: 1,
+	spec := queue.Spec{
+		Command: "true", User: rapid.SampledFrom([]string{"ada", "bob"}).Draw(f.T, "user"), MinSlots: 1, MaxSlots: 1,
 		Name: rapid.SampledFrom([]string{"", "prep", "prep_b", "run"}).Draw(f.T, "name"), Rerunnable: rapid.Bool().Draw(f.T, "rerunnable"),
-		Env: queue.NewEnv([]string{fmt.Sprintf("E=%d", rapid.IntRange(0, 2).Draw(f.T, "env"))})}
+		Env: queue.NewEnv([]string{fmt.Sprintf("E=%d", rapid.IntRange(0, 2).Draw(f.T, "env"))}),
+	}
 	if rapid.IntRange(0, 3).Draw(f.T, "array") == 0 {
 		spec.Array = &queue.Array{Ranges: []queue.Range{{First: 1, Last: rapid.IntRange(1, 4).Draw(f.T, "size"), Step: 1}}}
 	}
@@ -88,7 +90,7 @@ func (f *farm) submit() {
 
 // step does one random thing.
 func (f *farm) step() {
-	f.now = f.now.Add(time.Duration(rapid.IntRange(0, 5).Draw(f.T, "seconds")) * time.Second)
+	f.now = f.now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 3, 5, 40}).Draw(f.T, "seconds")) * time.Second)
 	by := queue.Actor{User: "root", Admin: true}
 	switch rapid.IntRange(0, 12).Draw(f.T, "step") {
 	case 0, 1, 2:
