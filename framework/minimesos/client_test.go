@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +48,7 @@ type testScheduler struct {
 	id     string
 	stream string
 	events chan *scheduler.Event // closed when the stream ends
+	passed []*scheduler.Event    // over by await, oldest first
 	whole  chan bool             // gets whether the stream ended with a last chunk
 	close  func()
 }
@@ -142,14 +144,18 @@ func (s *testScheduler) before(deadline <-chan time.Time) *scheduler.Event {
 	return nil
 }
 
-// await returns the next event of the type; others are passed over.
+// await returns the first event of the type that has not been returned yet; others wait for their turn.
 func (s *testScheduler) await(kind scheduler.Event_Type) *scheduler.Event {
 	s.t.Helper()
-	for deadline := time.After(patience); ; {
-		if e := s.before(deadline); e.Type == kind {
-			return e
-		}
+	same := func(e *scheduler.Event) bool { return e.Type == kind }
+	deadline := time.After(patience)
+	for !slices.ContainsFunc(s.passed, same) {
+		s.passed = append(s.passed, s.before(deadline))
 	}
+	i := slices.IndexFunc(s.passed, same)
+	e := s.passed[i]
+	s.passed = slices.Delete(s.passed, i, i+1)
+	return e
 }
 
 func (s *testScheduler) offer() mesos.Offer {

@@ -175,8 +175,10 @@ func TestCrashedAgentTakesItsTasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := s.offer(); o.AgentID.Value != id {
-		t.Errorf("offer of %s, want %s", o.AgentID.Value, id)
+	for o := s.offer(); o.AgentID.Value != id; o = s.offer() {
+		if o.AgentID != offer.AgentID {
+			t.Errorf("offer of %s", o.AgentID.Value)
+		}
 	}
 }
 
