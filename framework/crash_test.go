@@ -114,7 +114,7 @@ func killedAfter(t *testing.T, n int) (effects int) {
 	if r.store.id() != id || id == "" {
 		t.Errorf("framework id %q → %q", id, r.store.id())
 	}
-	if n >= 0 && restarts != 1 {
+	if restarts > 1 || n < 0 && restarts > 0 { // the last effects may come together, and be fewer than the first time
 		t.Errorf("killed %d times", restarts)
 	}
 	for name, times := range r.batch.ever {

@@ -261,7 +261,10 @@ func TestBatchSystemHangs(t *testing.T) {
 	hanging.Store(true)
 	r.batch.hook = func(string, string) error {
 		if hanging.Load() {
-			<-hang
+			select {
+			case <-hang:
+			case <-t.Context().Done():
+			}
 		}
 		return nil
 	}
