@@ -113,8 +113,10 @@ func (c Config) Validate() error {
 		name     string
 		val, min time.Duration
 	}{
-		{"period", c.Period, 1}, {"tracking-time", c.TrackingTime, 1},
-		{"derivative-filter", c.DerivativeFilter, 0}, {"scale-in-delay", c.ScaleInDelay, 0},
+		{"period", c.Period, 1},
+		{"tracking-time", c.TrackingTime, 1},
+		{"derivative-filter", c.DerivativeFilter, 0},
+		{"scale-in-delay", c.ScaleInDelay, 0},
 	} {
 		switch {
 		case d.val < d.min && d.min > 0:

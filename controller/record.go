@@ -32,8 +32,12 @@ func (l *Load) validate() error {
 		name string
 		val  int
 	}{
-		{"running", l.Running}, {"pending", l.Pending}, {"first need", l.FirstNeed},
-		{"supply", l.Supply}, {"in flight", l.InFlight}, {"draining", l.Draining},
+		{"running", l.Running},
+		{"pending", l.Pending},
+		{"first need", l.FirstNeed},
+		{"supply", l.Supply},
+		{"in flight", l.InFlight},
+		{"draining", l.Draining},
 	} {
 		if f.val < 0 || f.val > maxSlots {
 			return fmt.Errorf("%w: %s %d: must be from 0 to %d slots", ErrLoad, f.name, f.val, maxSlots)

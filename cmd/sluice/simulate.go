@@ -124,6 +124,9 @@ func (s *simulation) simulate(cmd *cobra.Command, jobs []sim.Job, policies []con
 		}
 		cluster := s.cluster
 		cluster.Target, cluster.Hoard = p.target, p.hoards
+		if p.keeps {
+			cluster.IdleTimeout = 100 * 365 * 24 * time.Hour
+		}
 		var film thinned
 		var observe func(sim.Sample)
 		if s.picture != "" && i == len(policies)-1 {
@@ -131,6 +134,9 @@ func (s *simulation) simulate(cmd *cobra.Command, jobs []sim.Job, policies []con
 			observe = film.add
 		}
 		result, err := sim.Run(cluster, jobs, p.policy, observe)
+		if errors.Is(err, sim.ErrConfig) {
+			err = usageError{err}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -150,6 +156,7 @@ type contender struct {
 	policy sim.Policy
 	target float64
 	hoards bool
+	keeps  bool // idle hosts too
 }
 
 func (s *simulation) choose() ([]contender, error) {
@@ -178,17 +185,17 @@ func (s *simulation) contender(name string) (contender, error) {
 	kind, argument, given := strings.Cut(name, ":")
 	switch kind {
 	case "greedy":
-		return contender{sim.NewGreedy(s.span.Slots), cfg.Target, true}, nil
+		return contender{policy: sim.NewGreedy(s.span.Slots), target: cfg.Target, hoards: true}, nil
 	case "seed":
-		return contender{sim.NewSeed(cfg.Target, s.hostSlots), cfg.Target, true}, nil
+		return contender{policy: sim.NewSeed(cfg.Target, s.hostSlots), target: cfg.Target, hoards: true}, nil
 	case "hpa":
-		return contender{sim.NewHPA(cfg.Target, s.hostSlots), cfg.Target, true}, nil
+		return contender{policy: sim.NewHPA(cfg.Target, s.hostSlots), target: cfg.Target, hoards: true}, nil
 	case "static":
 		slots, err := strconv.Atoi(argument)
 		if err != nil || slots < 1 {
 			return contender{}, errors.New("want static:N with a number of slots")
 		}
-		return contender{sim.NewStatic(slots), cfg.Target, true}, nil
+		return contender{policy: sim.NewStatic(slots), target: cfg.Target, hoards: true, keeps: true}, nil
 	case "pure-pid":
 		cfg.FeedForward = 0
 	case "pid":
@@ -203,7 +210,7 @@ func (s *simulation) contender(name string) (contender, error) {
 		cfg.Target = target
 	}
 	policy, err := sim.NewPID(name, cfg)
-	return contender{policy, cfg.Target, false}, err
+	return contender{policy: policy, target: cfg.Target}, err
 }
 
 // jobs reads or makes the workload, and learns the size of the cluster from it.

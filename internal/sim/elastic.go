@@ -37,7 +37,6 @@ type elastic struct {
 type agent struct {
 	id      string
 	free    int
-	hosts   int
 	refused time.Duration
 }
 

@@ -119,7 +119,7 @@ func (e *engine) nextTick(tick time.Duration) time.Duration {
 		return tick
 	}
 	if at := e.nextSubmit(); at != never && at > tick {
-		tick += (at - tick) / e.cfg.Period * e.cfg.Period
+		tick = at - (at-tick)%e.cfg.Period
 	}
 	return tick
 }

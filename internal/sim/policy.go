@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"sluice/controller"
@@ -30,8 +31,10 @@ type greedy struct{ slots int }
 // NewGreedy holds all slots of the cluster while anything is pending.
 func NewGreedy(slots int) Policy { return &greedy{slots} }
 
+// Name is as in Policy.
 func (p *greedy) Name() string { return "greedy" }
 
+// Decide is as in Policy.
 func (p *greedy) Decide(_ time.Time, load controller.Load) int {
 	if load.Pending == 0 {
 		return 0
@@ -44,8 +47,10 @@ type static struct{ slots int }
 // NewStatic holds the same slots always.
 func NewStatic(slots int) Policy { return &static{slots} }
 
+// Name is as in Policy.
 func (p *static) Name() string { return fmt.Sprintf("static:%d", p.slots) }
 
+// Decide is as in Policy.
 func (p *static) Decide(time.Time, controller.Load) int { return p.slots }
 
 // seed is the law of "Controlling a Mesos Framework" (2017), unscaled, with
@@ -73,10 +78,12 @@ func NewSeed(target float64, hostSlots int) Policy {
 	return &seed{target: target, hostSlots: hostSlots}
 }
 
+// Name is as in Policy.
 func (p *seed) Name() string { return "seed" }
 
+// Decide is as in Policy.
 func (p *seed) Decide(now time.Time, load controller.Load) int {
-	target, ratio := 0.0, 0.0
+	var target, ratio float64
 	if load.Pending > 0 {
 		target = p.target
 	}
@@ -133,8 +140,10 @@ func NewHPA(target float64, hostSlots int) Policy {
 	return &hpa{perSlot: (1 + target) / target, goal: hostSlots, grow: hpaPods * hostSlots}
 }
 
+// Name is as in Policy.
 func (p *hpa) Name() string { return "hpa" }
 
+// Decide is as in Policy.
 func (p *hpa) Decide(now time.Time, load controller.Load) int {
 	if !p.at.IsZero() && now.Sub(p.at) < hpaPeriod {
 		return p.goal
@@ -147,13 +156,8 @@ func (p *hpa) Decide(now time.Time, load controller.Load) int {
 		want = int(math.Ceil(float64(p.goal) * usage))
 	}
 	want = max(minimum, load.FirstNeed, min(want, p.goal+max(p.goal, p.grow)))
-	keep := p.wants[:0]
-	for _, w := range p.wants {
-		if now.Sub(w.at) < hpaWindow {
-			keep = append(keep, w)
-		}
-	}
-	p.wants = append(keep, hpaWant{now, want})
+	p.wants = slices.DeleteFunc(p.wants, func(w hpaWant) bool { return now.Sub(w.at) >= hpaWindow })
+	p.wants = append(p.wants, hpaWant{now, want})
 	for _, w := range p.wants {
 		if want < p.goal {
 			want = max(want, min(w.want, p.goal))
@@ -177,6 +181,7 @@ func NewPID(name string, cfg controller.Config) (Policy, error) {
 	return &pid{name, ctl}, nil
 }
 
+// Name is as in Policy.
 func (p *pid) Name() string { return p.name }
 
 // Decide steps the controller; what it refuses it holds.

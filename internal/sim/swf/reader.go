@@ -75,7 +75,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 	}
 	s := &Reader{lines: bufio.NewScanner(source)}
 	s.lines.Buffer(make([]byte, 0, 4096), MaxLine)
-	return s, s.readHeader()
+	if err := s.readHeader(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Header returns what the head of the trace says.
