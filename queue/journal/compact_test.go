@@ -127,7 +127,11 @@ func TestCompact(t *testing.T) {
 // of each job, never a part.
 func TestCompactCutShort(t *testing.T) {
 	ctx := context.Background()
-	for stop := 0; ; stop++ {
+	step := 1
+	if testing.Short() || !thorough {
+		step = 5
+	}
+	for stop := 0; ; stop += step {
 		j := open(t, filepath.Join(memoryDir(t), "journal.db"), Options{})
 		var live []queue.Event
 		for job := range int64(4) {

@@ -14,6 +14,9 @@ import (
 	"sluice/queue"
 )
 
+// thorough says that tests have the time to try everything.
+var thorough = true
+
 // TestCutAtEveryByte cuts the write-ahead log, as a power loss may, and opens what is left: it must hold a prefix of the
 // transactions, with all that was acknowledged when the log was that long.
 func TestCutAtEveryByte(t *testing.T) {
@@ -40,7 +43,7 @@ func TestCutAtEveryByte(t *testing.T) {
 	}
 	cut := filepath.Join(dir, "cut.db")
 	step := 1
-	if testing.Short() {
+	if testing.Short() || !thorough {
 		step = 17
 	}
 	for size := 0; size <= len(log); size += step {
