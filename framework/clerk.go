@@ -155,10 +155,6 @@ func (c *clerk) launch(ctx, limited context.Context, l *launch) {
 	c.sender.put(ctx, order{
 		session: l.session, call: acceptCall(l.Launch, taskInfo(c.cfg, l.Host, command, l.resources)), once: true,
 		done: func(err error, maybe bool) {
-			if maybe {
-				// If it did not arrive, the offers are still ours, and must not be held.
-				c.sender.put(ctx, declineOrder(l.session, fleet.Decline{Offers: l.Offers, Refuse: l.Refuse}))
-			}
 			c.mail.put(fleet.Result{Of: l.Launch, Err: err, Maybe: maybe})
 		},
 	})

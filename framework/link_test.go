@@ -1,7 +1,9 @@
 package framework
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -145,7 +147,7 @@ func TestMasterOnItsWayUp(t *testing.T) {
 		}
 	}
 	for _, line := range log.all() {
-		if !strings.Contains(line, "retrying") || strings.Contains(line, "\n") {
+		if strings.HasPrefix(line, "not connected") && !strings.Contains(line, "retrying") || strings.Contains(line, "\n") {
 			t.Errorf("line %q", line)
 		}
 	}
@@ -344,4 +346,41 @@ func TestDrain(t *testing.T) {
 	r.wait("a replacement beside the busy host", func() bool { return len(r.tasks()) == 2 && r.batch.open() == 4 })
 	r.batch.busy(false)
 	r.wait("the drained host gone", func() bool { return len(r.tasks()) == 1 && r.tasks()[0] != host })
+}
+
+// An ACCEPT whose answer is lost is not sent again: it is asked what became of the task.
+func TestAnswerToAcceptLost(t *testing.T) {
+	for _, arrives := range []bool{true, false} {
+		r := newRig(t, minimesos.Config{})
+		f := newFront(t, r.cluster.URL())
+		var accepts atomic.Int32
+		f.set(func(w http.ResponseWriter, req *http.Request) bool {
+			body, err := io.ReadAll(req.Body)
+			var call scheduler.Call
+			if err == nil {
+				err = call.Unmarshal(body)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			req.Body = io.NopCloser(bytes.NewReader(body))
+			if call.Type != scheduler.Call_ACCEPT || accepts.Add(1) > 1 {
+				return false
+			}
+			if arrives {
+				f.proxy.ServeHTTP(httptest.NewRecorder(), req)
+			}
+			panic(http.ErrAbortHandler) // the connection breaks
+		})
+		r.cfg.Master = f.URL
+		r.start()
+		r.want(4)
+		if n := accepts.Load(); (n == 1) != arrives {
+			t.Errorf("arrived %t: %d ACCEPTs", arrives, n)
+		}
+		r.wait("one host, and no offer held", func() bool {
+			return len(r.tasks()) == 1 && len(r.batch.names()) == 1 && r.offersHeld() == 0
+		})
+		r.fw.Stop()
+	}
 }

@@ -273,6 +273,10 @@ func (o *owner) hurry() {
 func (o *owner) result(r fleet.Result) {
 	if l, ok := r.Of.(fleet.Launch); ok && r.Err != nil {
 		o.log.WithField("host", l.Host.Name()).WithError(r.Err).Warn("not launched")
+		if r.Maybe {
+			// If the ACCEPT did not arrive, the offers are still ours, and must not be held.
+			o.call(declineCall(fleet.Decline{Offers: l.Offers, Refuse: l.Refuse}))
+		}
 	}
 	o.step(r)
 }
