@@ -161,6 +161,9 @@ func (q *Queue) foldMoved(j *job, ev *Event) error {
 		a.records(func(_ int32, e *element) { one(e) })
 	}
 	j.queue = to
+	spec := *j.spec // who holds the former one keeps it
+	spec.Queue = ev.QueueName
+	j.spec = &spec
 	q.dirty = true
 	q.settle(j)
 	return nil

@@ -201,6 +201,22 @@ func TestOrdersBySelection(t *testing.T) {
 	}
 }
 
+func TestSwitchedJobKnowsItsQueue(t *testing.T) {
+	b := newBench(t, nil)
+	id := b.submit(command("true"))
+	if err := b.act(wire.ActRequest{Action: wire.Switch, IDs: []queue.ID{id}, Queue: "idle"})[id]; err != nil {
+		t.Fatal(err)
+	}
+	b.restart()
+	if got := b.job(id).Spec.Queue; got != "idle" {
+		t.Errorf("job is shown in queue %s", got)
+	}
+	start := b.host("h1", 1).hearStart()
+	if got := variable(start.Env, "LSB_QUEUE"); got != "idle" || start.Report.Queue != "idle" {
+		t.Errorf("the job is told queue %s, its report %s", got, start.Report.Queue)
+	}
+}
+
 func TestBatch(t *testing.T) {
 	b := newBench(t, nil)
 	specs := make([]queue.Spec, 2500)
