@@ -114,6 +114,7 @@ func TestCallsFollowTheRedirect(t *testing.T) {
 
 // A master on its way up refuses connections, then answers 404, then 503: all are retried, each is said once.
 func TestMasterOnItsWayUp(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, minimesos.Config{})
 	log := r.watchLog()
 	f := newFront(t, r.cluster.URL())
@@ -350,6 +351,7 @@ func TestDrain(t *testing.T) {
 
 // An ACCEPT whose answer is lost is not sent again: it is asked what became of the task.
 func TestAnswerToAcceptLost(t *testing.T) {
+	t.Parallel()
 	for _, arrives := range []bool{true, false} {
 		r := newRig(t, minimesos.Config{})
 		f := newFront(t, r.cluster.URL())

@@ -226,6 +226,7 @@ func TestPainReconcileLoop(t *testing.T) {
 
 // marathon#5284: a rebooted agent has a new id, and its task stays unreachable for ever.
 func TestPainRebootedAgent(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, minimesos.Config{Agents: agents(1), AgentTimeout: 300 * time.Millisecond})
 	r.cfg.Fleet.ForgetAfter = 2 * time.Second
 	r.start()
@@ -247,6 +248,7 @@ func TestPainRebootedAgent(t *testing.T) {
 
 // An agent that is lost and returns: its host is replaced, and when it is back, it is used or released, not both.
 func TestPainAgentReturns(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, minimesos.Config{Agents: agents(2), AgentTimeout: 300 * time.Millisecond})
 	r.start()
 	r.want(4)
@@ -271,6 +273,7 @@ func TestPainAgentReturns(t *testing.T) {
 
 // marathon#1594: a kill is lost, and the task lives on as a zombie.
 func TestPainZombieAfterKill(t *testing.T) {
+	t.Parallel()
 	var calls tap
 	dropped := false
 	calls.decide = func(call *scheduler.Call) minimesos.Verdict {
@@ -314,6 +317,7 @@ func TestPainLaunchAfterDemand(t *testing.T) {
 
 // jenkinsci/mesos-plugin#256: jobs die on the idle timeout.
 func TestPainIdleTimeoutKillsJobs(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, minimesos.Config{})
 	r.start()
 	r.want(2)
