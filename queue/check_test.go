@@ -304,6 +304,7 @@ func dump(q *Queue) string {
 	put(q.Hosts())
 	put(q.Queues())
 	put(q.Load())
+	put(q.Evidence())
 	put(q.Demand(0))
 	for _, h := range q.Hosts() {
 		put(q.SessionHash(h.Name))

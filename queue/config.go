@@ -37,6 +37,9 @@ const (
 	maxHostSlots = 1 << 20 // of one host; bounds the index of free slots
 	maxNameBytes = 4096    // of names of any kind
 	maxQueues    = 10_000
+
+	wholeWeight          = 100 // weights are whole parts of it
+	minWeight, maxWeight = 0.01, 100
 )
 
 func (c Config) withDefaults() Config {
@@ -82,6 +85,9 @@ func (c *Config) validate() error {
 		}
 		if s.MaxSlots < 0 || s.UserSlots < 0 || s.JobSlots < 0 || s.RunLimit < 0 {
 			return fmt.Errorf("configure queue %q: a limit is negative", s.Name)
+		}
+		if s.Weight != 0 && !(s.Weight >= minWeight && s.Weight <= maxWeight) {
+			return fmt.Errorf("configure queue %q: weight %v, want %v to %v", s.Name, s.Weight, minWeight, maxWeight)
 		}
 		seen[s.Name] = true
 		if s.Default {

@@ -161,6 +161,9 @@ func (q *Queue) reconsider(l *leaf, e *element) {
 		return
 	}
 	if now := d.root.eval(0); now != d.verdict {
+		if now == isTrue {
+			d.job.since = max(d.job.since, q.at)
+		}
 		d.verdict = now
 		q.settle(d.job)
 	}
@@ -181,10 +184,12 @@ func (q *Queue) readyOne(j *job, ordinal int32) {
 	}
 	if e == nil {
 		q.tasks++
-		a.offer(ordinal, a.record(j, ordinal))
+		e = a.record(j, ordinal)
+		e.since = q.at
+		a.offer(ordinal, e)
 		return
 	}
-	e.barred = false
+	e.barred, e.since = false, q.at
 	a.admit(e)
 }
 

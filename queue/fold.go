@@ -22,7 +22,8 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if s == nil {
 		s = q.strays
 	}
-	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: stampOf(ev.At), need: need}
+	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: q.at, need: need}
+	j.since = max(j.submitted, stampOf(spec.BeginAt))
 	if err := q.jobs.put(j); err != nil {
 		return err
 	}
@@ -153,6 +154,7 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 		q.take(h, ev.Placement[i+1].Slots, j.spec)
 	}
 	q.setDeadline(r)
+	q.noteWait(e, int(r.slots), q.at)
 	r.host.count(r, e.place, 0, Running)
 	q.shift(e, Running, j.spec.MinSlots, int(r.slots))
 	if j.array == nil && j.need != nil {
@@ -208,6 +210,7 @@ func (q *Queue) foldElement(e *element, ev *Event) error {
 		}
 		q.turn(e, UserSuspended)
 	case ev.Kind == JobResumed && e.state == HeldPending:
+		e.since = q.at
 		q.turn(e, Pending)
 	case ev.Kind == JobResumed && e.state == UserSuspended:
 		if e.run.deadline != 0 {
@@ -233,6 +236,7 @@ func (q *Queue) end(e *element, ev *Event) {
 		slots = int(e.run.slots)
 		e.forced = ev.Reason == reasonForce
 		q.work += e.ended.time().Sub(e.started.time()).Seconds() * float64(slots)
+		q.evidence.finish(slots, e.started, e.ended)
 		if ev.ExitCode == 0 && ev.Reason == "" {
 			to = Done
 		}
@@ -262,6 +266,7 @@ func (q *Queue) again(e *element, ev *Event) {
 		slots = int(e.run.slots)
 		q.vacate(e, stampOf(ev.At))
 	}
+	e.since = q.at
 	q.shift(e, Pending, slots, e.job.spec.MinSlots)
 	e.reason, e.exit, e.pid, e.ended = ev.Reason, 0, 0, 0
 	q.watchEnd(e.job)
@@ -295,6 +300,9 @@ func (q *Queue) foldArray(j *job, ev *Event) error {
 		}
 	})
 	if a.pristine > 0 && (a.state == from[0] || a.state == from[1]) {
+		if to == Pending {
+			j.since = q.at
+		}
 		q.shiftPristine(j, to, ev)
 	}
 	q.settle(j)

@@ -155,6 +155,9 @@ func (q *Queue) foldHost(ev *Event) error {
 
 func (q *Queue) foldQueue(ev *Event) error {
 	if s := q.named[ev.QueueName]; s != nil { // a queue that is configured no more has no state
+		if ev.Active && !s.active {
+			s.since = q.at
+		}
 		s.open, s.active = ev.Open, ev.Active
 		q.dirty = true
 	}

@@ -8,21 +8,26 @@ import (
 
 // Load is the load now.
 func (q *Queue) Load() Load {
-	l := Load{CompletedSlotSeconds: q.work}
+	l := Load{CompletedSlotSeconds: q.work, PendingWeight: 1}
 	for s := Running; s <= Unknown; s++ {
 		if s.Placed() {
 			l.Running += q.slots[s]
 		}
 	}
 	var first rank
+	weighted := 0 // in hundredths, so that the order of the classes does not matter
 	q.eachEligible(func(c *class, n int) {
 		l.Pending += n * c.min
+		weighted += n * c.min * c.queue.weight
 		if r := (rank{c, c.head()}); first.class == nil || classBefore(r, first) {
 			first = r
 		}
 	})
 	if first.class != nil {
 		l.FirstNeed = first.class.min
+	}
+	if l.Pending > 0 {
+		l.PendingWeight = float64(weighted) / float64(l.Pending*wholeWeight)
 	}
 	l.Waiting = q.slots[Pending] + q.slots[HeldPending] - l.Pending
 	return l

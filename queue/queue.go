@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -26,6 +27,9 @@ type Queue struct {
 	folds  uint64
 	slots  [Unknown + 1]int
 	work   float64 // slot-seconds of ended jobs
+	at     stamp   // of the event that is being folded
+
+	evidence Evidence
 
 	hosts  map[string]*host
 	lost   []*host // unavailable ones
@@ -80,7 +84,10 @@ func New(cfg Config) (*Queue, error) {
 }
 
 func newQueueState(spec QueueSpec, place int) *queueState {
-	s := &queueState{spec: spec, place: place, open: true, active: true}
+	s := &queueState{spec: spec, place: place, weight: wholeWeight, open: true, active: true}
+	if spec.Weight > 0 {
+		s.weight = int(math.Round(spec.Weight * wholeWeight))
+	}
 	if spec.UserSlots > 0 {
 		s.users = map[*userState]int{}
 		s.deny = map[*userState]uint64{}
@@ -141,6 +148,7 @@ var errImpossible = errors.New("impossible in this state")
 // fold is the only way in which the state changes.
 func (q *Queue) fold(ev *Event) error {
 	q.folds++
+	q.at = stampOf(ev.At)
 	switch ev.Kind {
 	case JobSubmitted:
 		return q.foldSubmitted(ev)

@@ -8,6 +8,7 @@ type job struct {
 	user      *userState
 	order     int64 // jobs of equal priority start in this order, then by number
 	submitted stamp
+	since     stamp // when it was last eligible as a whole: submitted, due, dependency met, released
 
 	one   element // of a job that is no array
 	array *array  // nil for a job that is no array
@@ -59,6 +60,7 @@ type element struct {
 	pid     int32
 	started stamp
 	ended   stamp
+	since   stamp       // when it was last released or requeued by itself; 0 = never
 	place   []Placement // of the newest attempt; shared with its event, never changed
 	usage   Usage
 	reason  string
@@ -95,8 +97,10 @@ type userState struct {
 type queueState struct {
 	spec   QueueSpec
 	place  int // in the configuration
+	weight int // in parts of wholeWeight
 	open   bool
 	active bool
+	since  stamp              // when it was last made active
 	slots  [Unknown + 1]int   // by state of their jobs
 	held   int                // slots of placed jobs
 	users  map[*userState]int // held, where there is a limit per user

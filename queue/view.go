@@ -8,6 +8,8 @@ type Load struct {
 	Pending   int `json:"pending"`   // slots of pending jobs that could start now: not held, dependencies met, queue active
 	Waiting   int `json:"waiting"`   // slots of pending jobs that could not
 	FirstNeed int `json:"firstNeed"` // slots of the first eligible job in order; 0 = none pends
+	// PendingWeight is the mean weight of the pending slots, by their queues' weights, 0.01 to 100; 1 = none pends.
+	PendingWeight float64 `json:"pendingWeight"`
 	// CompletedSlotSeconds is the run time of all jobs that ended, each weighted by its slots.
 	CompletedSlotSeconds float64 `json:"completedSlotSeconds"`
 }
@@ -77,6 +79,8 @@ type Snapshot struct {
 	Load   Load      `json:"load"`
 	Demand []Demand  `json:"demand"`
 	Hosts  []Host    `json:"hosts"`
+	// Evidence is what starts and ends have told so far; nil = the batch system does not tell. It is not to be changed.
+	Evidence *Evidence `json:"evidence,omitempty"`
 }
 
 // Placement is slots of one job on one host. A job's first placement is where its process runs.
@@ -130,6 +134,9 @@ type QueueSpec struct {
 	RunLimit    time.Duration `json:"runLimit,omitempty"`   // 0 = none
 	Rerunnable  bool          `json:"rerunnable,omitempty"` // for all its jobs
 	Users       []string      `json:"users,omitempty"`      // who may submit; empty = all
+	// Weight is how much a pending slot of the queue counts for the controller, 0.01 to 100, to a hundredth; 0 = 1. It is a preference:
+	// more slots sooner while its jobs pend, for whatever job is first in order. It changes no order, and no limit.
+	Weight float64 `json:"weight,omitempty"`
 }
 
 // QueueInfo is a queue as seen at one time; the numbers are slots.

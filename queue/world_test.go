@@ -60,7 +60,7 @@ func newWorld(t *rapid.T, cfg Config) *world {
 func anyConfig(t *rapid.T) Config {
 	return Config{
 		Queues: []QueueSpec{
-			{Name: "normal", Priority: 30, Default: true},
+			{Name: "normal", Priority: 30, Default: true, Weight: 1.7},
 			{Name: "tight", Priority: 40, MaxSlots: 5, UserSlots: 3, JobSlots: 4},
 			{Name: "rerun", Priority: 30, Rerunnable: true, RunLimit: 300 * time.Second},
 		},

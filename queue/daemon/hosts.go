@@ -25,7 +25,8 @@ const maxDemand = 256
 func (d *Daemon) Poll(ctx context.Context) (queue.Snapshot, error) {
 	var s queue.Snapshot
 	err := d.read(ctx, func(q *queue.Queue, now time.Time) error {
-		s = queue.Snapshot{At: now, Load: q.Load(), Demand: q.Demand(maxDemand), Hosts: q.Hosts()}
+		evidence := q.Evidence()
+		s = queue.Snapshot{At: now, Load: q.Load(), Demand: q.Demand(maxDemand), Hosts: q.Hosts(), Evidence: &evidence}
 		return nil
 	})
 	if err != nil {
