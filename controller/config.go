@@ -150,6 +150,15 @@ func (c Config) validateLimits() error {
 // setpoint is y* = τ/(1+τ).
 func (c *Config) setpoint() float64 { return c.Target / (1 + c.Target) }
 
+// weighted is the set point where pending slots count so often: running =
+// τ·weight·pending. 0 counts as 1.
+func (c *Config) weighted(weight float64) float64 {
+	if weight == 0 || weight == 1 {
+		return c.setpoint()
+	}
+	return c.Target * weight / (1 + c.Target*weight)
+}
+
 // proportional is the proportional term's share of N. A shortage is first the
 // feed-forward's to answer, and is not answered twice.
 func (c *Config) proportional(e float64) float64 {

@@ -160,7 +160,7 @@ func (c *Controller) output(now time.Time, elapsed time.Duration, load *Load) {
 		c.slope = 0
 	}
 	c.measured, c.primed = counted, true
-	if target := c.cfg.setpoint(); c.setpoint != target {
+	if target := c.cfg.weighted(load.Weight); c.setpoint != target {
 		c.setpoint += (target - c.setpoint) * share(c.sinceChange(now, elapsed), c.cfg.TrackingTime)
 	}
 	draining := float64(min(load.Draining, load.Running))

@@ -31,6 +31,12 @@
 //     answer.
 //   - N = 0 is idle: the goal is MinSlots, and I and d are zero.
 //
+// A weight w of the pending slots (Load.Weight, the mean over queues) makes them
+// count w times: running = τ·w·pending, y* = τw/(1+τw). It scales the set point
+// and not N, so that y stays a share, starting a job does not change N, and the
+// goal never exceeds what the jobs could use nor falls below what the first one
+// needs. While weights differ from 1 the promise is slowdown = 1 + 1/(τw).
+//
 // u is the slots that should be in use. Those in use on closed hosts are no part
 // of the supply, so the goal is u − draining. Jobs on closed hosts may end at any
 // moment, so draining is believed slowly (ten times TrackingTime) and let go at once:

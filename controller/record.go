@@ -24,10 +24,18 @@ type Load struct {
 	// not part of Supply, so the goal is less by them. Leave it 0 where it is not
 	// known.
 	Draining int `json:"draining"`
+	// Weight is how much a pending slot counts, in the mean, 0.01 to 100; 0 is 1.
+	// It is a preference: see the package comment.
+	Weight float64 `json:"weight,omitempty"`
 }
+
+const minWeight, maxWeight = 0.01, 100
 
 // validate refuses what cannot be a load; the message names the field.
 func (l *Load) validate() error {
+	if l.Weight != 0 && !(l.Weight >= minWeight && l.Weight <= maxWeight) {
+		return fmt.Errorf("%w: weight %v: must be from %v to %v", ErrLoad, l.Weight, minWeight, maxWeight)
+	}
 	for _, f := range [...]struct {
 		name string
 		val  int
