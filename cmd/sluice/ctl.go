@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sluice/controller"
 	"sluice/internal/app"
 	"sluice/queue/wire"
 )
@@ -79,24 +80,41 @@ func printStatus(out io.Writer, data json.RawMessage, asJSON bool) error {
 	_, err = fmt.Fprintf(out, `master     %s (%s)
 framework  %s
 load       %d running, %d pending, %d waiting (slots)
-ratio      %s, target %g (kp %g, ki %g, kd %g)
+intent     %s
+ratio      %s, target %.4g (kp %g, ki %g, kd %g)
 goal       %d slots: %s
 supply     %d slots, %d of them in flight
 hosts      %s
 offers     %d accepted, %d declined; suppressed: %v
 poll       %.1f s ago, %d errors so far
-`, s.Master, connection, s.FrameworkID, s.Running, s.Pending, s.Waiting, ratio, s.Target, s.Kp, s.Ki, s.Kd, s.Goal, s.Reason,
+`, s.Master, connection, s.FrameworkID, s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, s.Kp, s.Ki, s.Kd, s.Goal, s.Reason,
 		s.Supply, s.InFlight, strings.Join(append(hosts, fmt.Sprintf("%d joined", s.Hosts)), ", "),
 		s.OffersAccepted, s.OffersDeclined, s.Suppressed, s.PollAgeSeconds, s.Errors)
 	return err
 }
 
+// intentLine is the intent, how far it is met, and why the target is what it is.
+func intentLine(s *app.Status) string {
+	if s.IntentReason == "" {
+		return "none"
+	}
+	measured := "not measured yet"
+	if s.IntentMeasured != nil {
+		measured = fmt.Sprintf("measured %.4g", *s.IntentMeasured)
+		if strings.HasPrefix(s.Intent, "wait") {
+			measured += " s"
+		}
+	}
+	return fmt.Sprintf("%s, %s; target: %s", s.Intent, measured, s.IntentReason)
+}
+
 func newSetCommand() *cobra.Command {
 	var target, kp, ki, kd float64
+	var intent string
 	cmd := &cobra.Command{
 		Use:     "set",
 		Short:   "Change the target or the gains, without a bump",
-		Example: "  sluice ctl set --target 1\n  sluice ctl set --ki 0.05 --kd 0",
+		Example: "  sluice ctl set --target 1\n  sluice ctl set --ki 0.05 --kd 0\n  sluice ctl set --intent 'wait<=10m'\n  sluice ctl set --intent none",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var order app.Control
@@ -110,13 +128,21 @@ func newSetCommand() *cobra.Command {
 					*v.to = v.value
 				}
 			}
+			if cmd.Flags().Changed("intent") {
+				i, err := controller.ParseIntent(intent)
+				if err != nil {
+					return usageError{err}
+				}
+				order.Intent = i.String()
+			}
 			if order == (app.Control{}) {
-				return usageError{errors.New("ctl set: want at least one of --target, --kp, --ki, --kd")}
+				return usageError{errors.New("ctl set: want at least one of --target, --intent, --kp, --ki, --kd")}
 			}
 			return sendControl(cmd, order)
 		},
 	}
 	cmd.Flags().Float64Var(&target, "target", 0, "running per pending slots")
+	cmd.Flags().StringVar(&intent, "intent", "", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed target")
 	cmd.Flags().Float64Var(&kp, "kp", 0, "proportional gain")
 	cmd.Flags().Float64Var(&ki, "ki", 0, "integral gain, 1/s")
 	cmd.Flags().Float64Var(&kd, "kd", 0, "derivative gain, s")

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"sluice/controller"
 	"sluice/internal/app"
+	"sluice/queue"
 	"sluice/queue/wire"
 )
 
@@ -56,9 +59,60 @@ func (f *slowdownFlag) Set(text string) error {
 	return nil
 }
 
+// intentFlag sets an intent.
+type intentFlag struct{ intent *controller.Intent }
+
+var _ pflag.Value = (*intentFlag)(nil)
+
+func (f *intentFlag) String() string {
+	if f.intent == nil {
+		return ""
+	}
+	return f.intent.String()
+}
+func (f *intentFlag) Type() string { return "intent" }
+
+func (f *intentFlag) Set(text string) (err error) {
+	*f.intent, err = controller.ParseIntent(text)
+	return err
+}
+
+// weightFlag sets the weight of one queue.
+type weightFlag struct{ config *queue.Config }
+
+var _ pflag.Value = (*weightFlag)(nil)
+
+func (f *weightFlag) String() string { return "" }
+func (f *weightFlag) Type() string   { return "queue=weight" }
+
+func (f *weightFlag) Set(text string) error {
+	name, number, _ := strings.Cut(text, "=")
+	weight, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(weight >= 0.01 && weight <= 100) {
+		return errors.New("want QUEUE=WEIGHT with a weight from 0.01 to 100")
+	}
+	if len(f.config.Queues) == 0 {
+		f.config.Queues = queue.DefaultQueues()
+	}
+	var names []string
+	for i := range f.config.Queues {
+		if f.config.Queues[i].Name == name {
+			f.config.Queues[i].Weight = weight
+			return nil
+		}
+		names = append(names, f.config.Queues[i].Name)
+	}
+	return fmt.Errorf("no queue %q, want one of %s", name, strings.Join(names, ", "))
+}
+
 // systemFlags are the flags that run, local and demo share beside the control loop's.
 func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	controlFlags(f, &c.Controller)
+	f.Var(&intentFlag{&c.Outer.Intent}, "intent", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed --target")
+	f.Float64Var(&c.Outer.TargetMin, "target-min", c.Outer.TargetMin, "an intent never sets a lower target")
+	f.Float64Var(&c.Outer.TargetMax, "target-max", c.Outer.TargetMax, "an intent never sets a higher target")
+	f.DurationVar(&c.Outer.Period, "intent-period", c.Outer.Period, "time between two moves of the target by an intent")
+	f.Var(&weightFlag{&c.Queue}, "queue-weight", "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100 (normal=2: twice, more slots sooner); repeatable")
 	hosts := &c.Framework.Fleet
 	f.Float64Var(&hosts.SlotCPUs, "slot-cpus", orDefault(hosts.SlotCPUs, 1), "CPUs of one slot")
 	f.IntVar(&hosts.SlotMemMiB, "slot-mem", orDefault(hosts.SlotMemMiB, 512), "memory of one slot, MiB")

@@ -29,7 +29,8 @@ Stopping it, or kill -9, ends no job: hosts keep running what they have, and the
 them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.`,
 		Example: `  sluice run --master http://10.0.0.5:5050 --state-dir /var/lib/sluice
   sluice run --master http://m1:5050,http://m2:5050,http://m3:5050 --target 1 --role batch
-  sluice run --master https://m1:5050 --principal sluice --secret-file /etc/sluice/secret`,
+  sluice run --master https://m1:5050 --principal sluice --secret-file /etc/sluice/secret
+  sluice run --master http://10.0.0.5:5050 --intent 'wait<=10m' --queue-weight priority=2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(cmd)

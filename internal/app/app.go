@@ -58,7 +58,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.framework, err = framework.New(a.cfg.Framework, a.daemon, store); err != nil {
 		return err
 	}
-	a.loop, err = newLoop(a.cfg.Controller, a.daemon, supply{a.framework}, a.log)
+	a.loop, err = newLoop(a.cfg.Controller, a.cfg.Outer, a.daemon, supply{a.framework}, a.log)
 	if err != nil {
 		return err
 	}

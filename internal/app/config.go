@@ -34,6 +34,7 @@ type Config struct {
 
 	Queue      queue.Config
 	Controller controller.Config
+	Outer      controller.OuterConfig // the intent, if any, and the limits of the target
 	Framework  framework.Config
 
 	Log logrus.FieldLogger
@@ -48,6 +49,7 @@ func DefaultConfig() Config {
 		Listen:     ":6180",
 		Cluster:    "sluice",
 		Controller: controller.DefaultConfig(),
+		Outer:      controller.DefaultOuterConfig(),
 		Framework:  framework.DefaultConfig(),
 		Log:        logrus.StandardLogger(),
 	}
@@ -71,6 +73,9 @@ func (c *Config) Validate() error {
 		return invalid("tls-cert and tls-key: give both or none")
 	}
 	if err := c.Controller.Validate(); err != nil {
+		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
+	}
+	if err := c.Outer.Validate(c.Controller.Period); err != nil {
 		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
 	}
 	return nil

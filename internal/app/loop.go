@@ -37,6 +37,9 @@ type loop struct {
 
 	mu         sync.Mutex
 	controller *controller.Controller
+	outer      *controller.Outer // nil = no intent
+	limits     controller.OuterConfig
+	fixed      float64 // the target that an operator set
 	last       controller.Record
 	load       queue.Load
 	held       int       // slots of all hosts
@@ -46,12 +49,18 @@ type loop struct {
 	failure    string // the newest error, "" after a good step
 }
 
-func newLoop(cfg controller.Config, batch poller, fleet supplier, log logrus.FieldLogger) (*loop, error) {
+func newLoop(cfg controller.Config, limits controller.OuterConfig, batch poller, fleet supplier, log logrus.FieldLogger) (*loop, error) {
 	c, err := controller.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &loop{batch: batch, fleet: fleet, log: log, controller: c}, nil
+	l := &loop{batch: batch, fleet: fleet, log: log, controller: c, limits: limits, fixed: cfg.Target}
+	if limits.Intent != (controller.Intent{}) {
+		if l.outer, err = controller.NewOuter(limits, cfg.Period, cfg.Target); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
 }
 
 // run steps once a period until ctx ends.
@@ -96,13 +105,16 @@ func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) 
 		if !l.paused {
 			record, err = l.controller.Step(now, controller.Load{
 				Running: snapshot.Load.Running, Pending: snapshot.Load.Pending, FirstNeed: snapshot.Load.FirstNeed,
-				Supply: supply, InFlight: min(inFlight, supply), Draining: draining(snapshot.Hosts),
+				Supply: supply, InFlight: min(inFlight, supply), Draining: draining(snapshot.Hosts), Weight: snapshot.Load.PendingWeight,
 			})
 		} else {
 			record = l.controller.Hold(now)
 		}
 	} else {
 		record = l.controller.Hold(now)
+	}
+	if moveErr := l.move(&record, snapshot.Evidence); err == nil {
+		err = moveErr
 	}
 	l.note(err)
 	l.last = record
@@ -157,6 +169,13 @@ func (l *loop) apply(c Control) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	cfg := l.controller.Config()
+	outer, fixed, err := l.intend(c)
+	if err != nil {
+		return err
+	}
+	if outer == nil {
+		cfg.Target = fixed
+	}
 	for _, v := range []struct{ to, from *float64 }{{&cfg.Target, c.Target}, {&cfg.Kp, c.Kp}, {&cfg.Ki, c.Ki}, {&cfg.Kd, c.Kd}} {
 		if v.from != nil {
 			*v.to = *v.from
@@ -171,6 +190,9 @@ func (l *loop) apply(c Control) error {
 	if err := l.controller.Configure(time.Now(), cfg); err != nil {
 		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
 	}
+	if l.fixed = fixed; outer != l.outer {
+		l.outer = outer
+	}
 	if c.Paused != nil {
 		l.paused = *c.Paused
 	}
@@ -182,6 +204,7 @@ func (l *loop) fill(s *Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	cfg := l.controller.Config()
+	l.fillIntent(s)
 	s.Target, s.Kp, s.Ki, s.Kd = cfg.Target, cfg.Kp, cfg.Ki, cfg.Kd
 	s.Running, s.Pending, s.Waiting = l.load.Running, l.load.Pending, l.load.Waiting
 	if s.Pending > 0 {

@@ -19,6 +19,8 @@ type fakeBatch struct {
 	load queue.Load
 	err  error
 	hang bool
+
+	evidence *queue.Evidence
 }
 
 func (b *fakeBatch) Poll(ctx context.Context) (queue.Snapshot, error) {
@@ -26,7 +28,7 @@ func (b *fakeBatch) Poll(ctx context.Context) (queue.Snapshot, error) {
 		<-ctx.Done()
 		return queue.Snapshot{}, ctx.Err()
 	}
-	return queue.Snapshot{At: time.Now(), Load: b.load}, b.err
+	return queue.Snapshot{At: time.Now(), Load: b.load, Evidence: b.evidence}, b.err
 }
 
 // fakeFleet notes the goals that it is given.
@@ -41,7 +43,7 @@ func newTestLoop(t *testing.T, batch *fakeBatch) (*loop, *fakeFleet) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	fleet := &fakeFleet{}
-	l, err := newLoop(controller.DefaultConfig(), batch, fleet, log)
+	l, err := newLoop(controller.DefaultConfig(), controller.DefaultOuterConfig(), batch, fleet, log)
 	if err != nil {
 		t.Fatal(err)
 	}

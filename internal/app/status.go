@@ -19,9 +19,18 @@ type Status struct {
 	Waiting int     `json:"waiting"` // pending, but held, dependent or not due yet
 	Ratio   float64 `json:"ratio"`   // running/pending; 0 while nothing is pending
 	Target  float64 `json:"target"`
-	Kp      float64 `json:"kp"`
-	Ki      float64 `json:"ki"`
-	Kd      float64 `json:"kd"`
+	// Intent is what the target is moved for, "none" where it is fixed.
+	Intent string `json:"intent"`
+	// IntentMeasured is the intent's quantity in the latest starts, in seconds or as a slowdown; nil = not known yet.
+	IntentMeasured *float64 `json:"intentMeasured"`
+	// IntentReason is why the target is what it is, in one line; "" without an intent.
+	IntentReason string `json:"intentReason"`
+	// Weight is how much a pending slot counts in the mean, by the weights of queues.
+	Weight float64 `json:"weight"`
+
+	Kp float64 `json:"kp"`
+	Ki float64 `json:"ki"`
+	Kd float64 `json:"kd"`
 
 	Goal     int `json:"goal"`
 	Supply   int `json:"supply"`   // held: in flight and open
@@ -46,6 +55,7 @@ type Status struct {
 // Control is a change to a running system, as `sluice ctl` sends it. Fields that are nil or empty change nothing.
 type Control struct {
 	Target *float64 `json:"target,omitempty"`
+	Intent string   `json:"intent,omitempty"` // moves the target; "none" = back to the target that was set
 	Kp     *float64 `json:"kp,omitempty"`
 	Ki     *float64 `json:"ki,omitempty"`
 	Kd     *float64 `json:"kd,omitempty"`
