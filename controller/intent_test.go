@@ -10,7 +10,7 @@ import (
 func TestParseIntent(t *testing.T) {
 	for text, want := range map[string]Intent{
 		"slowdown<=2":       {Slowdown: 2},
-		" wait <= 10m ":     {Wait: 10 * time.Minute},
+		" wait <= 10m ":     {Wait: 10 * time.Minute}, //nolint:gocritic // blanks are what is tested
 		"wait.p95<=1h30m":   {Wait: 90 * time.Minute, Percentile: 95},
 		"wait.p50<=1h0m1ms": {Wait: time.Hour + time.Millisecond, Percentile: 50},
 		"none":              {},
