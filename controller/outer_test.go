@@ -118,9 +118,14 @@ func TestIntentIsMet(t *testing.T) {
 		run    float64
 		slots  float64
 	}{
-		{"wait<=10m", 600, 10, 30}, {"wait<=10m", 600, 100, 60}, {"wait<=10m", 600, 1000, 100}, {"wait<=10m", 600, 10_000, 400},
-		{"wait.p95<=30m", 1800, 100, 60}, {"wait.p95<=30m", 1800, 3000, 200},
-		{"slowdown<=2", 2, 100, 60}, {"slowdown<=3", 3, 1000, 60},
+		{"wait<=10m", 600, 10, 30},
+		{"wait<=10m", 600, 100, 60},
+		{"wait<=10m", 600, 1000, 100},
+		{"wait<=10m", 600, 10_000, 400},
+		{"wait.p95<=30m", 1800, 100, 60},
+		{"wait.p95<=30m", 1800, 3000, 200},
+		{"slowdown<=2", 2, 100, 60},
+		{"slowdown<=3", 3, 1000, 60},
 	} {
 		t.Run(fmt.Sprintf("%s/%v", tc.intent, tc.run), func(t *testing.T) {
 			t.Parallel()
@@ -189,8 +194,10 @@ func TestTargetIsAlwaysWithinLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := OuterConfig{Period: 10 * time.Second, TargetMin: rapid.Float64Range(0.001, 1).Draw(t, "min")}
 		cfg.TargetMax = cfg.TargetMin * rapid.Float64Range(1, 1e4).Draw(t, "ratio")
-		cfg.Intent = Intent{Wait: time.Duration(rapid.Int64Range(int64(minWait), int64(maxDuration)).Draw(t, "wait")),
-			Percentile: rapid.SampledFrom([]int{0, 50, 95, 99}).Draw(t, "percentile")}
+		cfg.Intent = Intent{
+			Wait:       time.Duration(rapid.Int64Range(int64(minWait), int64(maxDuration)).Draw(t, "wait")),
+			Percentile: rapid.SampledFrom([]int{0, 50, 95, 99}).Draw(t, "percentile"),
+		}
 		o, err := NewOuter(cfg, time.Second, rapid.Float64Range(1e-3, 1e3).Draw(t, "target"))
 		if err != nil {
 			t.Fatal(err)
