@@ -41,6 +41,13 @@ func (f *fuse) error(what string) error {
 	return nil
 }
 
+// happened is what has happened so far. A call of a framework that was stopped may still be on its way.
+func (f *fuse) happened() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.trace)
+}
+
 // mend says whether the fuse had blown, and lets everything happen from now on.
 func (f *fuse) mend() bool {
 	f.mu.Lock()
@@ -81,7 +88,7 @@ func killedAfter(t *testing.T, n int) (effects int) {
 		tasks := r.tasks()
 		for _, name := range mustLive {
 			if !slices.Contains(tasks, name) && len(tasks) > 0 {
-				t.Errorf("task %s with a job is gone; after %s", name, strings.Join(f.trace, ", "))
+				t.Errorf("task %s with a job is gone; after %s", name, strings.Join(f.happened(), ", "))
 			}
 		}
 		if len(tasks) > 2 {
@@ -127,5 +134,5 @@ func killedAfter(t *testing.T, n int) (effects int) {
 			t.Errorf("framework %s has tasks, ours is %s", fw.ID, id)
 		}
 	}
-	return len(f.trace)
+	return len(f.happened())
 }
