@@ -47,6 +47,7 @@ const (
 	CauseSurplus  Cause = "surplus"  // the goal fell
 	CauseIdle     Cause = "idle"     // no job for too long
 	CauseRoom     Cause = "room"     // its slots are needed for a job that does not fit it
+	CauseGrow     Cause = "grow"     // it keeps a larger host off its agent that a pending job needs
 	CauseLate     Cause = "late"     // it did not start or join in time
 	CauseLost     Cause = "lost"     // the batch system lost it
 	CauseOperator Cause = "operator" // an operator ordered it

@@ -51,6 +51,7 @@ func (f *Fleet) takeOffers(offers []Offer) {
 	}
 	if p.total() > 0 {
 		f.allocate(&p, candidates, decline)
+		f.grow(p, candidates)
 	}
 	f.declineRest(candidates, decline)
 }

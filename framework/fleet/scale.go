@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"sluice/queue"
 )
@@ -224,4 +225,35 @@ func (f *Fleet) lacksRoom(p plan) (class, int) {
 // plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
 func (f *Fleet) plausible(c class) bool {
 	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit*c.need.gpus <= f.largest.gpus
+}
+
+// growAfter is how long a host must have been idle, and a job pending that can not use it, before it makes way for a larger
+// one.
+const growAfter = 5 * time.Second
+
+// grow closes idle hosts on agents that have more to give but may have no further host, when what is missing can be had
+// nowhere else: hosts do not grow, so that a job that needs all of the agents would wait for ever.
+func (f *Fleet) grow(p plan, candidates []*candidate) {
+	if p.total() == 0 || f.now.Sub(f.first.since) < growAfter {
+		return
+	}
+	blocked := make(map[string]int) // slots that an agent could still give
+	for _, c := range candidates {
+		if n := f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}); n > 0 && !c.taken && f.perAgent[c.agent] >= f.cfg.HostsPerAgent {
+			blocked[c.agent] += n
+		}
+	}
+	missing := p.budget
+	for _, m := range f.order {
+		n := blocked[m.Agent]
+		if missing <= 0 {
+			return
+		}
+		if n == 0 || m.State != Open || !m.seen || m.view.Used > 0 || f.snap.At.Sub(m.view.IdleSince) < growAfter {
+			continue
+		}
+		f.close(m, CauseGrow, "a larger host is needed on its agent")
+		missing -= n
+		delete(blocked, m.Agent)
+	}
 }
