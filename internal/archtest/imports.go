@@ -63,9 +63,10 @@ var allowances = []allowance{
 	// The Mesos side. The master that we embed shares nothing but the wire types with the client, so that the two
 	// sides of the protocol cannot share one mistake; its tests may call it with the client.
 	{
-		pkg: "framework", own: []string{"framework/fleet", "queue"},
-		foreign: []string{mesosgo, gogo, logrus, uuid, zookeeper},
+		pkg: "framework", own: []string{"framework/fleet", "framework/zk", "queue"},
+		foreign: []string{mesosgo, gogo, logrus, uuid},
 	},
+	{pkg: "framework/zk", foreign: []string{logrus, zookeeper}},
 	{
 		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, gogo, logrus, uuid, sys},
 		foreignTest: []string{mesosgo},
