@@ -303,6 +303,7 @@ func dump(q *Queue) string {
 	put(len(arrays))
 	put(q.Hosts())
 	put(q.Queues())
+	put(q.Users())
 	put(q.Load())
 	put(q.Evidence())
 	put(q.Demand(0))

@@ -57,6 +57,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Config is what the Queue was made with, defaults filled in. Its queues are not to be changed.
+func (q *Queue) Config() Config { return q.cfg }
+
 func (c *Config) validate() error {
 	for name, n := range map[string]int{
 		"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,

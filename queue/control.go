@@ -13,6 +13,7 @@ const (
 	reasonLimit   = "TERM_RUNLIMIT: job killed after reaching LSF run time limit"
 	reasonEndBy   = "TERM_DEADLINE: job killed after reaching its termination deadline"
 	reasonRequeue = "requeued"
+	reasonHold    = "requeued, to be held" // asks for it; then the job's reason is reasonRequeue
 )
 
 // Exit codes of jobs that were made to end, as LSF reports them.
@@ -247,38 +248,6 @@ func (q *Queue) simple(now time.Time, kind EventKind, id ID, attempt int) {
 	q.commit(ev)
 }
 
-// Requeue runs a job again. A running one is first ended by its host, an ended one pends at once. Of an array it means the
-// running elements or, if none runs, those that ended.
-func (q *Queue) Requeue(now time.Time, by Actor, id ID) error {
-	j, e, err := q.command(by, id)
-	if err != nil {
-		return err
-	}
-	n := q.each(j, id, e, func(State) bool { return false }, nil, func(e *element) bool {
-		q.askKill(now, e, 0, exitKilled, reasonRequeue)
-		return true
-	})
-	if n > 0 {
-		return nil
-	}
-	forced := e != nil && e.forced
-	if j.array != nil && id.Index == 0 {
-		j.array.records(func(_ int32, e *element) { forced = forced || e.forced })
-	}
-	if forced {
-		return wrongState(id, Exited, "it was killed by force and its processes may still be running")
-	}
-	n = q.each(j, id, e, State.Final, func(id ID) {
-		ev := q.record(JobRequeued, now)
-		ev.Job, ev.Reason = id, reasonRequeue
-		q.commit(ev)
-	}, func(*element) bool { return false })
-	if n == 0 {
-		return wrongState(id, stateAll(j, id, e), "it has not started, so it cannot be requeued")
-	}
-	return nil
-}
-
 // Switch moves a job to another queue. An array moves as a whole.
 func (q *Queue) Switch(now time.Time, by Actor, id ID, queue string) error {
 	j, _, err := q.command(by, id)
@@ -318,36 +287,6 @@ func (q *Queue) SetQueue(now time.Time, by Actor, name string, open, active bool
 	}
 	ev := q.record(QueueSwitched, now)
 	ev.QueueName, ev.Open, ev.Active = name, open, active
-	q.commit(ev)
-	return nil
-}
-
-// Move puts a pending job before (btop) or after (bbot) the other pending jobs of its queue: all of them if an administrator
-// asks, else those of its owner.
-func (q *Queue) Move(now time.Time, by Actor, id ID, top bool) error {
-	j, _, err := q.command(by, id)
-	switch {
-	case err != nil:
-		return err
-	case id.Index != 0:
-		return &Error{KindInvalid, BadSpec, id.String(), fmt.Sprintf("job %v: elements move only together, move job %d", id, id.Job)}
-	case j.open == 0:
-		return finished(id)
-	case !q.pending(j):
-		return wrongState(id, Running, "only pending jobs can be moved")
-	}
-	least, most := j.order, j.order
-	q.jobs.from(0, func(o *job) bool {
-		if o.queue == j.queue && q.pending(o) && (by.Admin || o.user == j.user) {
-			least, most = min(least, o.order), max(most, o.order)
-		}
-		return true
-	})
-	ev := q.record(JobReprioritised, now)
-	ev.Job, ev.Order = ID{Job: id.Job}, most+1
-	if top {
-		ev.Order = least - 1
-	}
 	q.commit(ev)
 	return nil
 }

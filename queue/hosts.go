@@ -120,7 +120,7 @@ func (q *Queue) lose(now time.Time, e *element, reason string) {
 	r := e.run
 	switch {
 	case r.requeue:
-		q.requeue(now, e, reason)
+		q.requeueEnded(now, e, reason)
 	case r.ending:
 		q.finish(now, e.id(), int(e.attempt), int(r.exit), cmp.Or(r.reason, reason))
 	case e.job.spec.Rerunnable || e.job.queue.spec.Rerunnable:

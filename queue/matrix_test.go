@@ -61,7 +61,7 @@ func (b *bench) reach(t *testing.T, state string) {
 		must(t, b.q.Kill(b.now, ann, b.id, 0))
 	case "RUN+requeue":
 		join()
-		must(t, b.q.Requeue(b.now, ann, b.id))
+		must(t, b.q.Requeue(b.now, ann, b.id, queue.Rerun{}))
 	case "USUSP":
 		join()
 		must(t, b.q.Stop(b.now, ann, b.id))
@@ -132,9 +132,12 @@ func jobActions() []action {
 		{"force kill", func(b *bench) error { return b.q.ForceKill(b.now, ann, b.id) }},
 		{"stop", func(b *bench) error { return b.q.Stop(b.now, ann, b.id) }},
 		{"resume", func(b *bench) error { return b.q.Resume(b.now, ann, b.id) }},
-		{"requeue", func(b *bench) error { return b.q.Requeue(b.now, ann, b.id) }},
+		{"requeue", func(b *bench) error { return b.q.Requeue(b.now, ann, b.id, queue.Rerun{}) }},
 		{"switch", func(b *bench) error { return b.q.Switch(b.now, ann, b.id, "other") }},
-		{"top", func(b *bench) error { return b.q.Move(b.now, ann, b.id, true) }},
+		{"top", func(b *bench) error {
+			_, err := b.q.Move(b.now, ann, b.id, true, 1)
+			return err
+		}},
 		{"schedule", func(b *bench) error { b.q.Schedule(b.now); return nil }},
 		{"executing", func(b *bench) error { return b.q.Executing(b.now, b.id, 1, 7) }},
 		{"finished 0", finished(1, 0, "")},

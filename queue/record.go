@@ -90,6 +90,7 @@ type userState struct {
 	name    string
 	pending int             // elements, held ones included
 	jobs    int             // jobs in memory
+	slots   [Unknown + 1]int
 	named   map[string]*job // newest job of each name; the rest by nameNext
 }
 
@@ -112,6 +113,7 @@ type queueState struct {
 // add accounts n slots of jobs in a state, or fewer with n < 0.
 func (s *queueState) add(state State, n int, u *userState) {
 	s.slots[state] += n
+	u.slots[state] += n
 	if !state.Placed() {
 		return
 	}

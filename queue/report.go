@@ -42,7 +42,7 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 		return err
 	}
 	if e.run.requeue {
-		q.requeue(now, e, reasonRequeue)
+		q.requeueEnded(now, e, reasonRequeue)
 		return nil
 	}
 	reason := result.Reason
@@ -108,7 +108,7 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 			q.turn(e, Zombie)
 		}
 		r.ending, r.exit, r.reason = true, int16(ev.ExitCode), ev.Reason
-		r.requeue = ev.Reason == reasonRequeue
+		r.requeue = ev.Reason == reasonRequeue || ev.Reason == reasonHold
 		if r.timer >= 0 {
 			q.deadlines.remove(int(r.timer))
 		}

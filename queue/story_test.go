@@ -163,11 +163,20 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 	case "resume":
 		return s.q.Resume(s.now, by, s.id(args[0]))
 	case "requeue":
-		return s.q.Requeue(s.now, by, s.id(args[0]))
+		how := queue.Rerun{Hold: opts["hold"] != ""}
+		for name := range strings.FieldsFuncSeq(opts["from"], func(r rune) bool { return r == ',' }) {
+			state, err := queue.ParseState(name)
+			if err != nil {
+				return err
+			}
+			how.From = append(how.From, state)
+		}
+		return s.q.Requeue(s.now, by, s.id(args[0]), how)
 	case "switch":
 		return s.q.Switch(s.now, by, s.id(args[0]), args[1])
 	case "top", "bottom":
-		return s.q.Move(s.now, by, s.id(args[0]), cmd == "top")
+		_, err := s.q.Move(s.now, by, s.id(args[0]), cmd == "top", s.number(cmp.Or(args[1], "1")))
+		return err
 	case "set-queue":
 		return s.q.SetQueue(s.now, by, args[0], opts["open"] != "no", opts["active"] != "no")
 	case "executing":

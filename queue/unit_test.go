@@ -341,7 +341,9 @@ func TestApplyGarbage(t *testing.T) {
 	must(t, q.HostDied(epoch, "h00001", ""))
 	must(t, q.Kill(epoch, ann, queue.ID{Job: 2}, 0))
 	must(t, q.Switch(epoch, ann, queue.ID{Job: 3}, "n"))
-	must(t, q.Move(epoch, ann, queue.ID{Job: 3}, true))
+	if _, err := q.Move(epoch, ann, queue.ID{Job: 3}, true, 1); err != nil {
+		t.Fatal(err)
+	}
 	q.Tick(epoch.Add(3 * time.Hour))
 	events := q.Take(nil)
 	rapid.Check(t, func(t *rapid.T) {

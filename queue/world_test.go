@@ -209,17 +209,28 @@ func (w *world) command() {
 	case 4, 5:
 		err = w.q.Resume(w.now, by, id)
 	case 6:
-		err = w.q.Requeue(w.now, by, id)
+		err = w.q.Requeue(w.now, by, id, w.rerun())
 	case 7:
 		err = w.q.Switch(w.now, by, id, []string{"normal", "tight", "rerun"}[w.intn(3, "to")])
 	case 8:
 		err = w.q.SetQueue(w.now, by, "normal", w.intn(2, "open") == 0, w.intn(3, "active") > 0)
 	case 9:
-		err = w.q.Move(w.now, by, id, w.intn(2, "top") == 0)
+		_, err = w.q.Move(w.now, by, id, w.intn(2, "top") == 0, w.intn(4, "position"))
 	}
 	if err != nil && KindOf(err) == KindInternal {
 		w.t.Fatalf("command: %v", err)
 	}
+}
+
+// rerun is a way to requeue.
+func (w *world) rerun() Rerun {
+	how := Rerun{Hold: w.intn(3, "hold") == 0}
+	for _, s := range []State{Running, UserSuspended, Done, Exited} {
+		if w.intn(3, "from") == 0 {
+			how.From = append(how.From, s)
+		}
+	}
+	return how
 }
 
 func (w *world) addHost() {

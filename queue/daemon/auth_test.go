@@ -82,7 +82,7 @@ func TestTokens(t *testing.T) {
 		}
 		return refused
 	}
-	for _, action := range []wire.Action{wire.Kill, wire.ForceKill, wire.Stop, wire.Resume, wire.Requeue, wire.Switch} {
+	for _, action := range []wire.Action{wire.Kill, wire.ForceKill, wire.Stop, wire.Resume, wire.Requeue, wire.Switch, wire.Top, wire.Bottom} {
 		wantCode(t, refused(ada, wire.ActRequest{Action: action, IDs: []queue.ID{theirs.ID}, Queue: "idle"}), queue.NotYours)
 	}
 	if state := b.job(theirs.ID).State; state != queue.Pending {

@@ -215,6 +215,30 @@ func (d *Daemon) changeHost(w http.ResponseWriter, r *http.Request) {
 	finish(w, struct{}{}, err)
 }
 
+func (d *Daemon) listUsers(w http.ResponseWriter, r *http.Request) {
+	var users []queue.UserInfo
+	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
+		users = q.Users()
+		return nil
+	})
+	finish(w, users, err)
+}
+
+func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
+	params := wire.Params{KillGrace: d.cfg.KillGrace}
+	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
+		c := q.Config()
+		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs
+		for _, spec := range c.Queues {
+			if spec.Default {
+				params.DefaultQueues = append(params.DefaultQueues, spec.Name)
+			}
+		}
+		return nil
+	})
+	finish(w, params, err)
+}
+
 func (d *Daemon) showCluster(w http.ResponseWriter, r *http.Request) {
 	by := actor(r)
 	wire.WriteJSON(w, http.StatusOK, wire.Cluster{

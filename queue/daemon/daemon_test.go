@@ -322,3 +322,27 @@ func TestPoll(t *testing.T) {
 		return s.Load.Running == 4 && s.Load.Pending == 6 && len(s.Demand) == 1 && s.Demand[0].Count == 6 && len(s.Hosts) == 1
 	})
 }
+
+func TestOrderAndUsers(t *testing.T) {
+	b := newBench(t, nil)
+	first, second := b.submit(command("a")), b.submit(command("b"))
+	var acted wire.Acted
+	err := b.client.Act(context.Background(), wire.ActRequest{Action: wire.Top, IDs: []queue.ID{second}, Position: 7}, func(a wire.Acted) error {
+		acted = a
+		return nil
+	})
+	if err != nil || acted.Error != nil || acted.Position != 2 {
+		t.Fatalf("%+v %v, want position 2", acted, err)
+	}
+	if err := b.client.Act(context.Background(), wire.ActRequest{Action: wire.Bottom, IDs: []queue.ID{first, second}}, nil); queue.KindOf(err) != queue.KindInvalid {
+		t.Errorf("two jobs at once: %v", err)
+	}
+	users, err := b.client.Users(context.Background())
+	if err != nil || len(users) != 1 || users[0].Pend != 2 {
+		t.Errorf("users %+v, %v; want two pending slots of one user", users, err)
+	}
+	params, err := b.client.Params(context.Background())
+	if err != nil || params.CleanPeriod == 0 || params.MaxArray == 0 || len(params.DefaultQueues) != 1 {
+		t.Errorf("params %+v, %v", params, err)
+	}
+}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -170,7 +171,7 @@ func (d *Daemon) actOnJobs(w http.ResponseWriter, r *http.Request) {
 		results := make([]wire.Acted, n)
 		err := d.change(r.Context(), func(q *queue.Queue, now time.Time) error {
 			for i, id := range ids[:n] {
-				results[i] = wire.Acted{ID: id, Error: wire.NewErrorBody(order(q, now, id))}
+				results[i] = order(q, now, id)
 			}
 			return nil
 		})
@@ -188,20 +189,33 @@ func (d *Daemon) actOnJobs(w http.ResponseWriter, r *http.Request) {
 }
 
 // orderOf is what to do to each job.
-func orderOf(ask wire.ActRequest, by queue.Actor) (func(*queue.Queue, time.Time, queue.ID) error, error) {
+func orderOf(ask wire.ActRequest, by queue.Actor) (func(*queue.Queue, time.Time, queue.ID) wire.Acted, error) {
+	act := func(do func(*queue.Queue, time.Time, queue.ID) error) func(*queue.Queue, time.Time, queue.ID) wire.Acted {
+		return func(q *queue.Queue, now time.Time, id queue.ID) wire.Acted {
+			return wire.Acted{ID: id, Error: wire.NewErrorBody(do(q, now, id))}
+		}
+	}
 	switch ask.Action {
 	case wire.Kill:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Kill(now, by, id, ask.Signal) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Kill(now, by, id, ask.Signal) }), nil
 	case wire.ForceKill:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.ForceKill(now, by, id) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.ForceKill(now, by, id) }), nil
 	case wire.Stop:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Stop(now, by, id) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Stop(now, by, id) }), nil
 	case wire.Resume:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Resume(now, by, id) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Resume(now, by, id) }), nil
 	case wire.Requeue:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Requeue(now, by, id) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Requeue(now, by, id, ask.Rerun) }), nil
 	case wire.Switch:
-		return func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Switch(now, by, id, ask.Queue) }, nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Switch(now, by, id, ask.Queue) }), nil
+	case wire.Top, wire.Bottom:
+		if len(ask.IDs) != 1 {
+			return nil, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "one job is moved at a time"}
+		}
+		return func(q *queue.Queue, now time.Time, id queue.ID) wire.Acted {
+			position, err := q.Move(now, by, id, ask.Action == wire.Top, cmp.Or(ask.Position, 1))
+			return wire.Acted{ID: id, Position: position, Error: wire.NewErrorBody(err)}
+		}, nil
 	}
 	return nil, &queue.Error{Kind: queue.KindInvalid, Subject: string(ask.Action), Text: "no such action on jobs: " + string(ask.Action)}
 }

@@ -30,6 +30,8 @@ func (d *Daemon) routes() {
 		"GET /v1/jobs/{id}/wait": d.waitForJob,
 		"GET /v1/queues":         d.listQueues,
 		"POST /v1/queues/{name}": d.changeQueue,
+		"GET /v1/users":          d.listUsers,
+		"GET /v1/params":         d.showParams,
 		"GET /v1/hosts":          d.listHosts,
 		"POST /v1/hosts/{name}":  d.changeHost,
 		"GET /v1/cluster":        d.showCluster,

@@ -109,7 +109,7 @@ func (f *farm) step() {
 	case 7:
 		f.do(f.queue.Kill(f.now, by, f.job(), 0))
 	case 8:
-		f.do(f.queue.Requeue(f.now, by, f.job()))
+		f.do(f.queue.Requeue(f.now, by, f.job(), queue.Rerun{Hold: rapid.Bool().Draw(f.T, "hold")}))
 	default:
 		id := f.job()
 		if job, ok := f.queue.Job(id); ok && job.State == queue.Running {

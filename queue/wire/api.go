@@ -58,6 +58,8 @@ const (
 	Resume    Action = "resume"
 	Requeue   Action = "requeue"
 	Switch    Action = "switch" // to Queue
+	Top       Action = "top"    // to Position from the top, 0 meaning 1
+	Bottom    Action = "bottom" // likewise from the bottom
 )
 
 // ActRequest is the body of POST /v1/jobs/act. It is for the jobs of IDs or, without any, for all unfinished jobs that
@@ -68,12 +70,16 @@ type ActRequest struct {
 	Filter queue.Filter `json:"filter"`
 	Signal int          `json:"signal,omitempty"`
 	Queue  string       `json:"queue,omitempty"`
+
+	Position int         `json:"position,omitempty"`
+	Rerun    queue.Rerun `json:"rerun,omitzero"` // of Requeue
 }
 
 // Acted is what became of one job of an ActRequest.
 type Acted struct {
-	ID    queue.ID   `json:"id"`
-	Error *ErrorBody `json:"error,omitempty"`
+	ID       queue.ID   `json:"id"`
+	Position int        `json:"position,omitempty"` // where Top or Bottom brought it
+	Error    *ErrorBody `json:"error,omitempty"`
 }
 
 // Change is the body of POST /v1/queues/{name} and /v1/hosts/{name}; nil leaves a property as it is. Hosts are never
@@ -92,6 +98,16 @@ type Cluster struct {
 	User       string    `json:"user"`  // who the caller is to the daemon
 	Admin      bool      `json:"admin"` // and whether an administrator
 	StartedAt  time.Time `json:"startedAt"`
+}
+
+// Params are the parameters of the daemon that users may want to know.
+type Params struct {
+	DefaultQueues []string      `json:"defaultQueues"`
+	CleanPeriod   time.Duration `json:"cleanPeriod"` // ended jobs stay in bjobs
+	History       time.Duration `json:"history"`     // and in bhist and bacct; 0 = there is no history
+	MaxArray      int           `json:"maxArray"`    // the highest index of an array
+	MaxJobs       int           `json:"maxJobs"`     // jobs and started elements in memory
+	KillGrace     time.Duration `json:"killGrace"`   // between TERM and KILL
 }
 
 // Waited is the answer of GET /v1/jobs/{id}/wait.

@@ -97,6 +97,16 @@ func (c *Client) SetHost(ctx context.Context, name string, open bool) error {
 	return err
 }
 
+// Users are those who have jobs, by name.
+func (c *Client) Users(ctx context.Context) ([]queue.UserInfo, error) {
+	return fetch[[]queue.UserInfo](ctx, c, http.MethodGet, "/v1/users", nil)
+}
+
+// Params are the daemon's parameters.
+func (c *Client) Params(ctx context.Context) (Params, error) {
+	return fetch[Params](ctx, c, http.MethodGet, "/v1/params", nil)
+}
+
 // Cluster says who the daemon is and who the caller is to it.
 func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
 	return fetch[Cluster](ctx, c, http.MethodGet, "/v1/cluster", nil)
