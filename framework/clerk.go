@@ -144,6 +144,9 @@ func (c *clerk) launch(ctx, limited context.Context, l *launch) {
 		return
 	}
 	c.note(err)
+	if err == nil && !c.cfg.Leads() {
+		err = errNotLeading
+	}
 	if !l.taken.CompareAndSwap(false, true) {
 		return // its offers were declined while this took too long
 	}

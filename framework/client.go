@@ -67,7 +67,7 @@ func (r *refusal) Error() string {
 	case http.StatusTemporaryRedirect:
 		return "it is not the leader"
 	case http.StatusUnauthorized:
-		return "it refuses the principal and secret (401)"
+		return "it refuses the principal and secret (401): check --principal and --secret-file, which is read again at each attempt"
 	}
 	text := strings.TrimSpace(r.text)
 	if text == "" {
@@ -161,18 +161,24 @@ func (t *transport) subscribe(ctx context.Context, e endpoint, call *scheduler.C
 			}
 			return e, stream, nil
 		}
-		if refused, ok := errors.AsType[*refusal](err); ok && refused.code == http.StatusTemporaryRedirect {
+		refused, ok := errors.AsType[*refusal](err)
+		if ok && refused.code == http.StatusTemporaryRedirect {
 			if e.url, err = redirected(e.url, refused.location); err == nil {
 				continue
 			}
 		}
+		if ok && refused.code == http.StatusUnauthorized && e.secret == "" {
+			err = errAnonymous
+		}
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // its text is the url once more
 		}
-		return e, nil, err
+		return e, nil, explained(err)
 	}
 	return e, nil, fmt.Errorf("the masters redirect in a circle, %d times", maxRedirects)
 }
+
+var errAnonymous = errors.New("it wants authentication (401): give --principal and --secret-file")
 
 // redirected is the leader that a Location names, mostly without a scheme: //host:port/path.
 func redirected(from, location string) (string, error) {
@@ -183,6 +189,9 @@ func redirected(from, location string) (string, error) {
 	to, err := base.Parse(location)
 	if err != nil || location == "" || to.Host == "" {
 		return "", fmt.Errorf("it redirects to %q, which is no url", location)
+	}
+	if base.Scheme == "https" && to.Scheme != "https" {
+		return "", fmt.Errorf("it redirects to %s: our secret must not leave TLS", to.Redacted())
 	}
 	return to.Scheme + "://" + to.Host, nil
 }

@@ -16,10 +16,19 @@ import (
 
 // Config is how the framework shows itself, where the master is, and the rules of the fleet. Start from DefaultConfig.
 type Config struct {
-	// Master is the URL of a master, or several with commas between; http://host:port, or host:port.
+	// Master is the URL of a master, or several with commas between; http(s)://host:port, or host:port. Or the place in
+	// ZooKeeper where the masters register: zk://[user:password@]host:port,…/path, or file:///path of a file that holds that.
 	Master string
-	// Detector finds the leading master; nil = by Master.
+	// Detector finds the leading master; nil = by Master. It must outlive the framework.
 	Detector Detector
+	// CAFile holds the certificates, PEM, of those who may sign a master's; "" = the system's. Masters that are found in
+	// ZooKeeper are spoken to over TLS if it or ClientCert is given.
+	CAFile string
+	// ClientCert and ClientKey, PEM, are what we show to a master over TLS; read at each handshake. Both or none.
+	ClientCert, ClientKey string
+	// Leads is asked before each ACCEPT is sent, and must not block: while it says no, offers are declined and everything
+	// else goes on. nil = always yes.
+	Leads func() bool
 
 	User       string // that tasks run as on the agents
 	Name       string // of the framework; begins the names of hosts unless Fleet.HostPrefix is set
@@ -99,13 +108,6 @@ func (c *Config) check() error {
 	if _, err := c.secret(); err != nil {
 		return err
 	}
-	if c.Detector == nil {
-		list, err := parseMasters(c.Master)
-		if err != nil {
-			return err
-		}
-		c.Detector = list
-	}
 	if c.Hostname == "" {
 		// The name is for people only: without it the master shows none.
 		c.Hostname, _ = os.Hostname()
@@ -115,6 +117,9 @@ func (c *Config) check() error {
 	}
 	if c.Logger == nil {
 		c.Logger = logrus.StandardLogger()
+	}
+	if c.Leads == nil {
+		c.Leads = func() bool { return true }
 	}
 	return c.Fleet.Validate()
 }

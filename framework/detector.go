@@ -2,21 +2,24 @@ package framework
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"sync"
+
+	"sluice/framework/zk"
 )
 
 // Detector finds the leading master.
 type Detector interface {
-	// Leader gives the URL to try, scheme://host:port; it may wait for one until ctx ends. failed is the URL that it gave
-	// last if that one did not answer as a leader, else "".
+	// Leader gives the URL to try, scheme://host:port; it may wait for one, until ctx ends at the latest. failed is the URL
+	// that it gave last if that one did not answer as a leader, else "".
 	Leader(ctx context.Context, failed string) (string, error)
-	// Changed is closed when url is known not to lead any more; nil if only a lost connection can tell.
-	Changed(url string) <-chan struct{}
+	// Deposed waits until another master than url is known to lead, and gives its URL; "" when ctx ends before.
+	Deposed(ctx context.Context, url string) string
 }
+
+var _ Detector = (*zk.Detector)(nil)
 
 // masters is a fixed list of masters. Each of them redirects to the leader.
 type masters struct {
@@ -27,24 +30,35 @@ type masters struct {
 
 var _ Detector = (*masters)(nil)
 
+// detector is the one that the configuration names, and what ends it.
+func (c *Config) detector() (d Detector, end func(), err error) {
+	if c.Detector != nil {
+		return c.Detector, func() {}, nil
+	}
+	if !zk.IsAddress(c.Master) {
+		d, err := parseMasters(c.Master)
+		return d, func() {}, err
+	}
+	address, err := zk.ParseAddress(c.Master)
+	if err != nil {
+		return nil, nil, fmt.Errorf("master: %w", err)
+	}
+	byZooKeeper := zk.NewDetector(address, c.CAFile != "" || c.ClientCert != "", c.Logger)
+	return byZooKeeper, byZooKeeper.Close, nil
+}
+
 func parseMasters(list string) (*masters, error) {
 	m := &masters{}
 	for text := range strings.SplitSeq(list, ",") {
 		text = strings.TrimSpace(text)
-		if strings.HasPrefix(text, "zk://") {
-			return nil, fmt.Errorf("master %q: ZooKeeper is not supported: want http(s)://host:port, or several with commas between", text)
-		}
 		if !strings.Contains(text, "://") {
 			text = "http://" + text
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("master %q: want http(s)://host:port, or several with commas between", text)
+			return nil, fmt.Errorf("master %q: want http(s)://host:port, several of these with commas between, or zk://host:port,…/path", text)
 		}
 		m.urls = append(m.urls, u.Scheme+"://"+u.Host)
-	}
-	if len(m.urls) == 0 {
-		return nil, errors.New("master: want http(s)://host:port")
 	}
 	return m, nil
 }
@@ -59,5 +73,8 @@ func (m *masters) Leader(_ context.Context, failed string) (string, error) {
 	return m.urls[m.next], nil
 }
 
-// Changed is not known to a list.
-func (m *masters) Changed(string) <-chan struct{} { return nil }
+// Deposed is not known to a list: only a lost connection tells.
+func (m *masters) Deposed(ctx context.Context, _ string) string {
+	<-ctx.Done()
+	return ""
+}

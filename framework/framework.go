@@ -31,6 +31,8 @@ type Framework struct {
 	sender    *sender
 	keeper    *keeper
 	clerk     *clerk
+	// endDetector ends what was made to find the leading master.
+	endDetector func()
 
 	goal       atomic.Pointer[goal]
 	floor      atomic.Int64
@@ -54,6 +56,7 @@ type Framework struct {
 var (
 	errStoreBroken = errors.New("the store cannot be written")
 	errTooSlow     = errors.New("the batch system took too long")
+	errNotLeading  = errors.New("another instance may lead")
 )
 
 // New checks the configuration. Nothing is done before Start.
@@ -61,20 +64,28 @@ func New(cfg Config, batch Batch, store Store) (*Framework, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	security, err := cfg.security()
+	if err != nil {
+		return nil, err
+	}
+	detector, endDetector, err := cfg.detector()
+	if err != nil {
+		return nil, err
+	}
 	f := &Framework{
-		cfg: cfg, store: store, log: cfg.Logger, roles: cfg.roles(),
-		mail: newMailbox(), transport: newTransport(nil), done: make(chan struct{}), emptied: make(chan struct{}),
+		cfg: cfg, store: store, log: cfg.Logger, roles: cfg.roles(), endDetector: endDetector,
+		mail: newMailbox(), transport: newTransport(security), done: make(chan struct{}), emptied: make(chan struct{}),
 		cancel: func() {},
 	}
 	f.suppressed.Store(true)
-	f.sender = newSender(f.transport, f.log)
+	f.sender = newSender(f.transport, cfg.Leads, f.log)
 	f.clerk = &clerk{cfg: &f.cfg, batch: batch, sender: f.sender, mail: f.mail, log: f.log, signal: make(chan struct{}, 1)}
 	f.keeper = &keeper{
 		store: store, sender: f.sender, clerk: f.clerk, abandon: f.abandon, log: f.log,
 		signal: make(chan struct{}, 1),
 	}
 	f.link = &link{
-		cfg: &f.cfg, store: store, transport: f.transport, mail: f.mail, suppressed: &f.suppressed,
+		cfg: &f.cfg, detector: detector, store: store, transport: f.transport, mail: f.mail, suppressed: &f.suppressed,
 		leaving: &f.leaving, said: make(map[string]string), log: f.log,
 	}
 	return f, nil
@@ -159,6 +170,7 @@ func (f *Framework) Stop() {
 	f.cancel()
 	f.running.Wait()
 	f.transport.close()
+	f.endDetector()
 	f.mu.Lock()
 	f.status.Connected = false
 	f.mu.Unlock()

@@ -52,11 +52,13 @@ type (
 var (
 	errSilent = errors.New("the master was silent for 5 heartbeats")
 	errNewID  = errors.New("subscribing again under the new framework id")
+	errStale  = errors.New("it does not know our subscription any more")
 )
 
 // link keeps the framework subscribed until ctx ends, or for good is not.
 type link struct {
 	cfg        *Config
+	detector   Detector
 	store      Store
 	transport  *transport
 	mail       *mailbox
@@ -96,17 +98,37 @@ func (l *link) run(ctx context.Context, id string) error {
 		}
 		l.complain(url, err)
 		l.reconnects.Add(1)
-		pause(ctx, retryAfter(failures))
+		if l.rest(ctx, retryAfter(failures), url) {
+			failed, failures = "", 0
+			continue
+		}
 		failures++
 	}
 	return nil
 }
 
+// rest waits before the next attempt, or until another master than url leads: true.
+func (l *link) rest(ctx context.Context, d time.Duration, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return l.detector.Deposed(ctx, url) != ""
+}
+
+// noLeader is that no master could be found to speak to.
+type noLeader struct{ error }
+
+func (n noLeader) Unwrap() error { return n.error }
+
 // complain logs trouble with a master once, until it changes or is over.
 func (l *link) complain(master string, err error) {
-	if text := err.Error(); text != l.said[master] {
-		l.said[master] = text
-		l.log.Warnf("not connected to the master at %s: %s; retrying", master, text)
+	text := oneLine(err.Error())
+	whose := "not connected to the master at " + master
+	if _, ok := errors.AsType[noLeader](err); ok {
+		whose = "not connected to a master"
+	}
+	if text != l.said[whose] {
+		l.said[whose] = text
+		l.log.Warnf("%s: %s; retrying", whose, text)
 	}
 }
 
@@ -139,9 +161,9 @@ func (l *link) forgetID(ctx context.Context, id *string) error {
 
 // session subscribes and reads events until the stream ends. It gives the master that it spoke to.
 func (l *link) session(ctx context.Context, id *string, failed string) (string, error) {
-	url, err := l.cfg.Detector.Leader(ctx, failed)
+	url, err := l.detector.Leader(ctx, failed)
 	if err != nil {
-		return failed, fmt.Errorf("find the leading master: %w", err)
+		return "", noLeader{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -164,6 +186,7 @@ func (l *link) session(ctx context.Context, id *string, failed string) (string, 
 	}
 	defer func() { _ = stream.Close() }() // what ended the stream is known; that its rest is unread does not matter
 	s := &session{at: at, streamID: stream.Header.Get(streamIDHeader), suppressed: suppressed, done: ctx.Done(), end: func() { cancel(errStale) }}
+	go l.watch(ctx, s, url, cancel)
 	err = l.read(ctx, s, stream, watchdog, id)
 	if s.id != "" && l.current.CompareAndSwap(s, nil) {
 		s.over.Store(true)
@@ -172,7 +195,16 @@ func (l *link) session(ctx context.Context, id *string, failed string) (string, 
 	return url, because(ctx, err)
 }
 
-var errStale = errors.New("it does not know our subscription any more")
+// watch ends a session when another master leads. found is the one that the detector named; it may have sent us to the one
+// that will be named next.
+func (l *link) watch(ctx context.Context, s *session, found string, end context.CancelCauseFunc) {
+	for next := found; next != ""; {
+		if next = l.detector.Deposed(ctx, next); next != "" && next != s.at.url {
+			end(fmt.Errorf("it does not lead any more: %s does", next))
+			return
+		}
+	}
+}
 
 // because gives the reason why ctx was cancelled in place of the error that this caused.
 func because(ctx context.Context, err error) error {
@@ -198,15 +230,6 @@ func (l *link) subscribeCall(id string, suppressed bool) *scheduler.Call {
 
 // read hands events over as they come. The watchdog ends ctx when they stay away.
 func (l *link) read(ctx context.Context, s *session, stream mesos.Response, watchdog *time.Timer, id *string) error {
-	if changed := l.cfg.Detector.Changed(s.at.url); changed != nil {
-		go func() {
-			select {
-			case <-changed:
-				s.end()
-			case <-ctx.Done():
-			}
-		}()
-	}
 	limit := answerTimeout
 	for {
 		watchdog.Reset(limit)

@@ -3,12 +3,14 @@ package framework
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+	"github.com/sirupsen/logrus"
 
 	"sluice/framework/fleet"
 	"sluice/queue"
@@ -49,6 +51,7 @@ type owner struct {
 	arrived []string                // their ids in order
 	waiting []*launch               // not known to be answered yet
 	ended   bool                    // by tornDown
+	strange strangers
 	work    work
 }
 
@@ -95,6 +98,7 @@ func (o *owner) input(item any) {
 	switch item := item.(type) {
 	case connected:
 		o.session = item.session
+		o.strange.begin(o.fleet.Hosts())
 		o.step(fleet.Connection{Up: true, Suppressed: item.suppressed})
 	case disconnected:
 		if o.session == item.session {
@@ -167,6 +171,7 @@ func (o *owner) update(u *scheduler.Event_Update) {
 	status := u.GetStatus()
 	o.updates.Add(1)
 	if update, known := updateOf(&status); known {
+		o.recognise(update)
 		o.log.WithField("task", update.Task).Debugf("%v %s", update.State, update.Reason)
 		o.step(update)
 	} else {
@@ -253,6 +258,10 @@ func (o *owner) launch(e fleet.Launch) {
 		o.abandon(o.ctx, l, errStoreBroken)
 		return
 	}
+	if !o.cfg.Leads() {
+		o.abandon(o.ctx, l, errNotLeading)
+		return
+	}
 	o.work.effects = append(o.work.effects, l)
 }
 
@@ -272,7 +281,11 @@ func (o *owner) hurry() {
 
 func (o *owner) result(r fleet.Result) {
 	if l, ok := r.Of.(fleet.Launch); ok && r.Err != nil {
-		o.log.WithField("host", l.Host.Name()).WithError(r.Err).Warn("not launched")
+		level := logrus.WarnLevel
+		if errors.Is(r.Err, errNotLeading) {
+			level = logrus.DebugLevel // said by who waits for the lead
+		}
+		o.log.WithField("host", l.Host.Name()).WithError(r.Err).Log(level, "not launched")
 		if r.Maybe {
 			// If the ACCEPT did not arrive, the offers are still ours, and must not be held.
 			o.call(declineCall(fleet.Decline{Offers: l.Offers, Refuse: l.Refuse}))

@@ -33,11 +33,12 @@ type order struct {
 type sender struct {
 	transport *transport
 	orders    chan order
+	leads     func() bool
 	log       logrus.FieldLogger
 }
 
-func newSender(t *transport, log logrus.FieldLogger) *sender {
-	return &sender{transport: t, orders: make(chan order, maxOrders), log: log}
+func newSender(t *transport, leads func() bool, log logrus.FieldLogger) *sender {
+	return &sender{transport: t, orders: make(chan order, maxOrders), leads: leads, log: log}
 }
 
 // put queues a call. Without a session there is nobody to send it to: it has failed.
@@ -111,6 +112,10 @@ func (s *sender) send(ctx context.Context, o order) {
 	for failures := 0; ; failures++ {
 		if o.over.Load() || ctx.Err() != nil {
 			o.answer(errNotConnected, false)
+			return
+		}
+		if o.call.Type == scheduler.Call_ACCEPT && !s.leads() {
+			o.answer(errNotLeading, true) // as if it were lost: its offers are declined, its task is asked about
 			return
 		}
 		err := s.transport.send(ctx, o.at, o.streamID, o.call)
