@@ -15,6 +15,7 @@ var ErrVersion = errors.New("version asked for")
 type UsageError struct {
 	Command string
 	Text    string
+	Stdout  bool // Text goes to standard output
 }
 
 func (e *UsageError) Error() string {
@@ -123,16 +124,16 @@ func (g grammar) cluster(word string, following []string) (options []given, used
 // illegal and missing speak like bsub's own parser there and like the C library elsewhere, as the recorded commands do.
 func (g grammar) illegal(word, letter string) error {
 	if g.stopAtWord {
-		return &UsageError{g.command, fmt.Sprintf("%s: illegal option -- %s", g.command, printable(word))}
+		return &UsageError{Command: g.command, Text: fmt.Sprintf("%s: illegal option -- %s", g.command, printable(word))}
 	}
-	return &UsageError{g.command, fmt.Sprintf("%s: invalid option -- '%s'", g.command, printable(letter))}
+	return &UsageError{Command: g.command, Text: fmt.Sprintf("%s: invalid option -- '%s'", g.command, printable(letter))}
 }
 
 func (g grammar) missing(name string) error {
 	if g.stopAtWord {
-		return &UsageError{g.command, fmt.Sprintf("%s: option requires an argument -- %s", g.command, name)}
+		return &UsageError{Command: g.command, Text: fmt.Sprintf("%s: option requires an argument -- %s", g.command, name)}
 	}
-	return &UsageError{g.command, fmt.Sprintf("%s: option requires an argument -- '%s'", g.command, name)}
+	return &UsageError{Command: g.command, Text: fmt.Sprintf("%s: option requires an argument -- '%s'", g.command, name)}
 }
 
 // printable replaces the control characters of text that came from a user and goes to a terminal.

@@ -28,15 +28,34 @@ var usages = map[string]string{
 	"bresume": `bresume [-h] [-V]  [-m host_name] [-q queue_name]
                [-u user_name | -u all] [0] [-J job_name] 
                [jobId | "jobId[index_list]"]...`,
+	"brequeue": `brequeue [-deraH] [-h] [-V] [-u user_name | -u all]
+                [-J name_spec] [jobId | "jobId[idxList]" ...]
+ `,
+	"bswitch": `bswitch [-h] [-V] [-q queue_name] [-u user_name |-u all] [-m host_name]
+               [-J job_name] dest_queue [jobId |  "jobId[idxList]" ...]`,
+	"btop":    `btop [-h] [-V] jobId | "jobId[index]" [position]`,
+	"bbot":    `bbot [-h] [-V] jobId | "jobId[index]" [position]`,
+	"bparams": `bparams [-h] [-V] [-l]`,
+	"busers":  `busers [-h] [-V] [user_name ...] [all]`,
 	"bqueues": `bqueues [-h] [-V] [-w | -l] [-m host_name]
  [-u user_name] [queue_name ...]`,
 	"bhosts": `
 bhosts [-h] [-V] [-w | -l] [host_name ...]`,
+	"lshosts": `lshosts [-h] [-V] [-w | -l] [host_name ...]
+or
+ lshosts [-h] [-V] -s [static_resource_name ...]`,
+	"lsload": `
+lsload [-h] [-V] [-N|-E] [-l | -w] [-I index_list] [-n num_hosts] [host_name ...]
+or
+lsload [-h] [-V] -s [ shared_resource_name ... ]`,
 	"lsid": `lsid [-h] [-V]`,
 }
 
 // Usage is the text that a command answers -h and wrong options with, for standard error.
 func Usage(command string) string {
+	if command == "badmin" {
+		return adminUsage()
+	}
 	if text := usages[command]; text != "" && text[0] == '\n' {
 		return "Usage:" + text + "\n"
 	}

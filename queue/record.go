@@ -88,8 +88,8 @@ type run struct {
 // userState is what a user has in the system.
 type userState struct {
 	name    string
-	pending int             // elements, held ones included
-	jobs    int             // jobs in memory
+	pending int // elements, held ones included
+	jobs    int // jobs in memory
 	slots   [Unknown + 1]int
 	named   map[string]*job // newest job of each name; the rest by nameNext
 }

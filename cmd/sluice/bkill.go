@@ -12,7 +12,7 @@ import (
 	"sluice/queue/wire"
 )
 
-// jobController is what bkill, bstop and bresume need of the daemon.
+// jobController is what bkill and the like need of the daemon.
 type jobController interface {
 	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
 	Act(context.Context, wire.ActRequest, func(wire.Acted) error) error
@@ -60,6 +60,31 @@ Exit codes: 0 done for all; 255 at least one was refused or not found.`,
 	}, controlRun(wire.Resume))
 }
 
+func newBrequeueCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use: "brequeue [options] job_id ...", Short: "Run jobs again",
+		Long: `Run jobs again with LSF's options; brequeue -h lists them. Running and suspended jobs are meant unless -d (done), -e
+(exited), -r (running) or -a (all of them) say otherwise; -H holds them until they are resumed.
+
+Exit codes: 0 done for all; 255 at least one was refused or not found.`,
+		Example: `  brequeue 12
+  brequeue -e "12[3-7]"       # those elements that failed
+  brequeue -e -u all`,
+	}, controlRun(wire.Requeue))
+}
+
+func newBswitchCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use: "bswitch [options] queue_name [job_id ...]", Short: "Move jobs to another queue",
+		Long: `Move unfinished jobs to another queue with LSF's options; bswitch -h lists them. Without a job id, the one submitted last
+that fits is moved; job id 0 stands for all. Arrays move as a whole.
+
+Exit codes: 0 done for all; 255 at least one was refused or not found.`,
+		Example: `  bswitch short 12
+  bswitch -q normal idle 0    # all your jobs in normal`,
+	}, controlRun(wire.Switch))
+}
+
 func controlRun(action wire.Action) lsfFunc {
 	return func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
 		return control(ctx, c, action, client)
@@ -76,18 +101,18 @@ func control(ctx context.Context, c *lsfCall, action wire.Action, client jobCont
 	if err != nil {
 		return c.refuse(err)
 	}
-	act := wire.ActRequest{Action: action, Signal: order.Signal}
+	act := wire.ActRequest{Action: action, Signal: order.Signal, Queue: order.Queue, Rerun: order.Rerun}
 	if order.Force {
 		act.Action = wire.ForceKill
 	}
-	o := &outcome{call: c, success: order.Success}
+	o := &outcome{call: c, order: order}
 	switch {
 	case len(order.Selectors) > 0:
 		err = actOnSelected(ctx, client, act, order.Selectors, o)
 	default:
 		err = actOnFiltered(ctx, client, act, order, o)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errRefusedForAll) {
 		return c.fail(err)
 	}
 	if o.failed {
@@ -102,11 +127,14 @@ func control(ctx context.Context, c *lsfCall, action wire.Action, client jobCont
 
 // outcome says what became of each job.
 type outcome struct {
-	call    *lsfCall
-	success string
-	done    int
-	failed  bool
+	call   *lsfCall
+	order  *lsfbridge.JobOrder
+	done   int
+	failed bool
 }
+
+// errRefusedForAll ends an order that has been refused for all its jobs.
+var errRefusedForAll = errors.New("refused for all jobs")
 
 func (o *outcome) add(a wire.Acted) error {
 	if err := a.Error.Err(); err != nil {
@@ -114,11 +142,15 @@ func (o *outcome) add(a wire.Acted) error {
 		if err := o.call.stdout.Flush(); err != nil {
 			return err
 		}
-		o.call.say("Job <" + a.ID.String() + ">: " + lsfbridge.Explain(err))
+		line, all := o.order.Refused(a.ID, err)
+		o.call.say(line)
+		if all {
+			return errRefusedForAll
+		}
 		return nil
 	}
 	o.done++
-	_, err := fmt.Fprintf(o.call.stdout, "Job <%s> is %s\n", a.ID, o.success)
+	_, err := fmt.Fprintln(o.call.stdout, o.order.Done(a.ID))
 	return err
 }
 
@@ -146,6 +178,9 @@ func actOnSelected(ctx context.Context, client jobController, act wire.ActReques
 func actOnFiltered(ctx context.Context, client jobController, act wire.ActRequest, order *lsfbridge.JobOrder, o *outcome) error {
 	if order.All && order.Indices == nil {
 		act.Filter = order.Filter // without a user: the caller's; without states: whole arrays
+		if act.Action == wire.Requeue {
+			act.Filter.States = order.States()
+		}
 		return client.Act(ctx, act, o.add)
 	}
 	ids, err := fitting(ctx, client, order)
@@ -166,7 +201,7 @@ func actOnFiltered(ctx context.Context, client jobController, act wire.ActReques
 // fitting lists the unfinished jobs and elements that an order is about.
 func fitting(ctx context.Context, client jobController, order *lsfbridge.JobOrder) (ids []queue.ID, err error) {
 	filter := order.Filter
-	filter.States = lsfbridge.Unfinished
+	filter.States = order.States()
 	if order.Mine {
 		cluster, err := client.Cluster(ctx)
 		if err != nil {

@@ -47,7 +47,12 @@ func (c *lsfCall) refuse(err error) (int, error) {
 		c.say(lsfbridge.VersionLine(version))
 		return lsfDone, nil
 	case isUsage:
-		if usage.Text != "" {
+		switch {
+		case usage.Stdout:
+			if _, err := fmt.Fprintln(c.stdout, usage.Text); err != nil {
+				return 0, err
+			}
+		case usage.Text != "":
 			c.say(usage.Text)
 		}
 		fmt.Fprint(c.stderr, lsfbridge.Usage(usage.Command))

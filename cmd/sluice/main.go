@@ -20,7 +20,10 @@ import (
 
 // lsfCommands are the subcommands that also answer to a symlink of their name.
 var lsfCommands = []func() *cobra.Command{
-	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand, newBqueuesCommand, newBhostsCommand,
+	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand,
+	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand,
+	newBadminCommand, newLshostsCommand, newLsloadCommand,
+	newBqueuesCommand, newBhostsCommand,
 	newLsidCommand,
 }
 

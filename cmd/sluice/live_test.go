@@ -1,0 +1,38 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sluice/queue"
+	"sluice/queue/daemon"
+	"sluice/queue/journal"
+)
+
+// TestLiveScripts runs scripts against a batch daemon of their own, which has no hosts: jobs stay pending.
+func TestLiveScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/live", Setup: func(e *testscript.Env) error {
+		dir := shortTempDir(t)
+		store, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{})
+		if err != nil {
+			return err
+		}
+		d, err := daemon.Open(t.Context(), daemon.Config{
+			Journal: store, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
+		})
+		if err != nil {
+			return err
+		}
+		e.Defer(func() {
+			d.Stop()
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		socket := filepath.Join(dir, "api.sock")
+		e.Setenv("SLUICE_API", "unix://"+socket)
+		return d.ServeUnix(socket)
+	}})
+}
