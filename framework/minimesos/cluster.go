@@ -4,30 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Cluster is a running master with its agents. Safe for concurrent use.
 type Cluster struct {
-	conf    Config
-	port    *port
-	address string
-	workDir string
-	ownDir  bool // the work directory is ours to remove
-	guard   *guardian
-	unwatch func() bool
+	conf     Config
+	started  time.Time
+	ensemble *ensemble // where masters are elected; nil = here
+	members  sync.WaitGroup
+	workDir  string
+	ownDir   bool // the work directory is ours to remove
+	guard    *guardian
+	unwatch  func() bool
+	url      atomic.Pointer[string] // of the leader, or of the last one
 
 	mu      sync.Mutex
 	stopped bool
-	master  *master
-	server  *http.Server
+	seats   []*seat
+	leading *seat         // nil = no master leads
+	master  *master       // that leads, or led last
+	elected chan struct{} // closed when the first one leads
 	agents  []*agent
 	rejoin  sync.WaitGroup // agents on their way to a new master
 	giveUp  func()         // ends their waiting
@@ -42,12 +44,23 @@ func Start(ctx context.Context, conf Config) (*Cluster, error) {
 	if err := conf.validate(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{conf: conf}
+	c := &Cluster{conf: conf, started: time.Now(), elected: make(chan struct{}), giveUp: func() {}}
+	if conf.ZooKeeper != "" {
+		at, err := parseEnsemble(conf.ZooKeeper)
+		if err != nil {
+			return nil, err
+		}
+		c.ensemble = &at
+	}
 	if err := c.makeWorkDir(); err != nil {
 		return nil, err
 	}
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.removeWorkDir())
+	}
+	if err := c.awaitLeader(ctx); err != nil {
+		c.Stop()
+		return nil, err
 	}
 	for _, a := range conf.Agents {
 		if _, err := c.AddAgent(a); err != nil {
@@ -59,21 +72,6 @@ func Start(ctx context.Context, conf Config) (*Cluster, error) {
 	defer c.mu.Unlock()
 	c.unwatch = context.AfterFunc(ctx, c.Stop)
 	return c, nil
-}
-
-func (c *Cluster) start() error {
-	port, err := listen(c.conf.Listen)
-	if err != nil {
-		return fmt.Errorf("start master: %w", err)
-	}
-	if c.guard, err = startGuardian(); err != nil {
-		return errors.Join(err, port.close())
-	}
-	c.port = port
-	c.giveUp = func() {}
-	c.address = port.address()
-	c.serve(newMaster(&c.conf, uuid.NewString(), c.address))
-	return nil
 }
 
 func (c *Cluster) makeWorkDir() error {
@@ -107,21 +105,6 @@ func (c *Cluster) removeWorkDir() error {
 	return os.RemoveAll(c.workDir)
 }
 
-// serve makes m the master behind the port.
-func (c *Cluster) serve(m *master) {
-	c.master = m
-	c.server = &http.Server{Handler: m, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 1 << 20}
-	server, listener, log := c.server, c.port.open(), c.conf.Logger
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.WithError(err).Error("master stopped serving")
-		}
-	}()
-}
-
-// URL is where the master listens: http://host:port.
-func (c *Cluster) URL() string { return "http://" + c.address }
-
 // WorkDir is the directory that holds the sandboxes.
 func (c *Cluster) WorkDir() string { return c.workDir }
 
@@ -151,7 +134,7 @@ func (c *Cluster) AddAgent(cfg AgentConfig) (string, error) {
 	case len(c.agents) >= maxAgents:
 		return "", fmt.Errorf("add agent: there are %d already", maxAgents)
 	}
-	a := newAgent(&c.conf, cfg, c.workDir, c.address, c.guard, realRunner{})
+	a := newAgent(&c.conf, cfg, c.workDir, c.seats[0].address, c.guard, realRunner{})
 	c.agents = append(c.agents, a)
 	return a.connect(c.master), nil
 }
@@ -204,67 +187,14 @@ func (c *Cluster) find(id string) (*agent, error) {
 	return c.agents[i], nil
 }
 
-// KillMaster ends the master as kill -9 does: event streams are cut without a last chunk, and until RestartMaster
-// nobody answers. Agents and tasks live on.
-func (c *Cluster) KillMaster() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return errors.New("kill master: the cluster is stopped")
-	}
-	return c.killMaster()
-}
-
-func (c *Cluster) killMaster() error {
-	c.giveUp()
-	c.rejoin.Wait()
-	c.master.stop()
-	for _, a := range c.agents {
-		a.disconnect()
-	}
-	if err := c.server.Close(); err != nil {
-		return fmt.Errorf("kill master: %w", err)
-	}
-	return nil
-}
-
-// RestartMaster kills the master, if KillMaster has not, and starts another one at the same address, as with a
-// replicated registry: frameworks have to subscribe again, the new master knows of agents and tasks only when the agents
-// register again, after ReregisterDelay. Tasks are not touched. Agents that do not come back within AgentTimeout count as
-// unreachable.
-func (c *Cluster) RestartMaster() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return errors.New("restart master: the cluster is stopped")
-	}
-	if err := c.killMaster(); err != nil {
-		return fmt.Errorf("restart master: %w", err)
-	}
-	m := newMaster(&c.conf, uuid.NewString(), c.address)
-	m.ready = m.started.Add(c.conf.RecoveryTime)
-	for _, a := range c.agents {
-		var id string
-		if a.call(func() { id = a.id }); id != "" {
-			m.expect(id)
-		}
-	}
-	c.serve(m)
-	ctx, cancel := context.WithCancel(context.Background())
-	c.giveUp = cancel
-	for _, a := range c.agents {
-		c.rejoin.Go(func() {
-			if wait(ctx, c.conf.RecoveryTime+c.conf.ReregisterDelay) == nil {
-				a.connect(m)
-			}
-		})
-	}
-	return nil
-}
-
 // Stop kills every task with its whole tree, closes the master and waits until nothing is left. A work directory that
 // Start made is removed. Calling it again does nothing.
 func (c *Cluster) Stop() {
+	c.stop()
+	c.members.Wait() // they may wait for the cluster's lock
+}
+
+func (c *Cluster) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
@@ -276,11 +206,13 @@ func (c *Cluster) Stop() {
 	}
 	c.giveUp()
 	c.rejoin.Wait()
-	c.master.stop()
+	if c.master != nil {
+		c.master.stop()
+	}
 	for _, a := range c.agents {
 		a.stop()
 	}
-	for _, err := range []error{c.server.Close(), c.port.close(), c.guard.stop(), c.removeWorkDir()} {
+	for _, err := range []error{c.closeSeats(), c.guard.stop(), c.removeWorkDir()} {
 		if err != nil {
 			c.conf.Logger.WithError(err).Error("not stopped cleanly")
 		}

@@ -1,9 +1,11 @@
 package minimesos
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -14,6 +16,18 @@ import (
 type Config struct {
 	// Listen is the master's address, host:port. Default "127.0.0.1:0": any free port of the loopback interface.
 	Listen string
+	// Masters is how many there are, 1 to 9; default 1. One leads, the others stand by: they redirect to the leader, or answer
+	// 503 while none is known. The second and further ones listen on free ports of Listen's host.
+	Masters int
+	// ZooKeeper, if not empty, is where the masters register and elect the leader: zk://[user:password@]host:port,…/path.
+	// Else the next master leads ElectionTime after the death of the leader.
+	ZooKeeper        string
+	ZooKeeperTimeout time.Duration // of the masters' sessions; default 10 s
+	ElectionTime     time.Duration // default 200 ms
+	// TLS, if not nil, is what the masters speak.
+	TLS *tls.Config
+	// Credentials are the secrets by principal that frameworks authenticate with (HTTP Basic); nil = they need not.
+	Credentials map[string]string
 	// WorkDir holds the sandboxes: <WorkDir>/<agent id>/frameworks/<id>/executors/<task id>/runs/<container id>. When
 	// empty, a temporary directory is made and Stop removes it; a given one is left as it is.
 	WorkDir string
@@ -35,6 +49,8 @@ type Config struct {
 	// quick and must not call the Cluster.
 	OnEvent func(frameworkID string, event *scheduler.Event) Verdict
 	OnCall  func(call *scheduler.Call) Verdict
+
+	credentials *atomic.Pointer[map[string]string] // in place of Credentials, once set
 
 	// Logger receives what a real master and its agents would log; default none.
 	Logger logrus.FieldLogger
@@ -72,6 +88,7 @@ const (
 	defaultListen   = "127.0.0.1:0"
 	defaultHostname = "127.0.0.1"
 	maxAgents       = 10000
+	maxMasters      = 9
 )
 
 func (c *Config) setDefaults() {
@@ -88,11 +105,17 @@ func (c *Config) setDefaults() {
 		{&c.AgentTimeout, 75 * time.Second},
 		{&c.ReregisterDelay, 200 * time.Millisecond},
 		{&c.KillGrace, 3 * time.Second},
+		{&c.ZooKeeperTimeout, 10 * time.Second},
+		{&c.ElectionTime, 200 * time.Millisecond},
 	} {
 		if *d.value == 0 {
 			*d.value = d.def
 		}
 	}
+	if c.Masters == 0 {
+		c.Masters = 1
+	}
+	c.credentials = &atomic.Pointer[map[string]string]{}
 	if c.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
@@ -103,11 +126,14 @@ func (c *Config) setDefaults() {
 func (c *Config) validate() error {
 	for _, d := range []time.Duration{
 		c.AllocationInterval, c.HeartbeatInterval, c.AckRetry, c.OfferTimeout, c.AgentTimeout, c.ReregisterDelay,
-		c.RecoveryTime, c.LaunchDelay, c.KillGrace,
+		c.RecoveryTime, c.LaunchDelay, c.KillGrace, c.ZooKeeperTimeout, c.ElectionTime,
 	} {
 		if d < 0 {
 			return fmt.Errorf("check configuration: negative duration %v", d)
 		}
+	}
+	if c.Masters < 1 || c.Masters > maxMasters {
+		return fmt.Errorf("check configuration: %d masters, want 1 to %d", c.Masters, maxMasters)
 	}
 	if len(c.Agents) > maxAgents {
 		return fmt.Errorf("check configuration: %d agents, at most %d are possible", len(c.Agents), maxAgents)

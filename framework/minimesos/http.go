@@ -18,7 +18,10 @@ import (
 // maxBodyBytes bounds a request, before and after decompression.
 const maxBodyBytes = 32 << 20
 
-const streamIDHeader = "Mesos-Stream-Id"
+const (
+	streamIDHeader = "Mesos-Stream-Id"
+	schedulerPath  = "/api/v1/scheduler"
+)
 
 // httpError is an answer other than success.
 type httpError struct {
@@ -46,7 +49,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path {
-	case "/api/v1/scheduler":
+	case schedulerPath:
 		err = m.serveScheduler(w, r)
 	case "/health":
 		w.WriteHeader(http.StatusOK)
@@ -96,6 +99,10 @@ func checkMethod(w http.ResponseWriter, r *http.Request, method string) error {
 
 // serveScheduler answers one call. The order of the checks is that of a real master.
 func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) error {
+	principal, err := m.cfg.authenticate(w, r)
+	if err != nil {
+		return err
+	}
 	if err := checkMethod(w, r, http.MethodPost); err != nil {
 		return err
 	}
@@ -107,10 +114,13 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("Failed to validate scheduler::Call: %s", err)
 	}
 	if call.Type == scheduler.Call_SUBSCRIBE {
+		if err := checkPrincipal(principal, call.Subscribe.FrameworkInfo); err != nil {
+			return badRequest("Failed to validate scheduler::Call: %s", err)
+		}
 		return m.serveSubscribe(w, r, call)
 	}
 	streams, present := r.Header[streamIDHeader]
-	if err := m.authorizeStream(call.FrameworkID.Value, present, strings.Join(streams, ",")); err != nil {
+	if err := m.authorizeStream(call.FrameworkID.Value, principal, present, strings.Join(streams, ",")); err != nil {
 		return err
 	}
 	if call.Type == scheduler.Call_UPDATE_FRAMEWORK {

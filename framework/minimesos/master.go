@@ -86,13 +86,17 @@ func (m *master) after(d time.Duration, f func()) *time.Timer {
 }
 
 // authorizeStream checks that a call comes from the framework's current stream.
-func (m *master) authorizeStream(id string, present bool, stream string) error {
+func (m *master) authorizeStream(id, principal string, present bool, stream string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.frameworks[id]
-	switch {
-	case f == nil:
+	if f == nil {
 		return badRequest("Framework cannot be found")
+	}
+	if err := checkPrincipal(principal, &f.info); err != nil {
+		return err
+	}
+	switch {
 	case f.sub == nil:
 		return &httpError{403, "Framework is not subscribed"}
 	case !present:

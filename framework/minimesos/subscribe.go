@@ -155,9 +155,12 @@ func (m *master) subscribedEvent(id string) *scheduler.Event {
 }
 
 // info describes the master as SUBSCRIBED does.
-func (m *master) info() *mesos.MasterInfo {
-	addr := netip.MustParseAddrPort(m.address) // a listener's own address
-	host, pid, v := addr.Addr().String(), "master@"+m.address, version
+func (m *master) info() *mesos.MasterInfo { return masterInfo(m.id, m.address) }
+
+// masterInfo describes a master process.
+func masterInfo(id, address string) *mesos.MasterInfo {
+	addr := netip.MustParseAddrPort(address) // a listener's own address
+	host, pid, v := addr.Addr().String(), "master@"+address, version
 	port := uint32(addr.Port())
 	var ip uint32
 	if four := addr.Addr().Unmap(); four.Is4() {
@@ -165,7 +168,7 @@ func (m *master) info() *mesos.MasterInfo {
 		ip = uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 	}
 	return &mesos.MasterInfo{
-		ID: m.id, IP: ip, Port: &port, PID: &pid, Hostname: &host, Version: &v,
+		ID: id, IP: ip, Port: &port, PID: &pid, Hostname: &host, Version: &v,
 		Address: &mesos.Address{Hostname: &host, IP: &host, Port: int32(port)},
 		Capabilities: []mesos.MasterInfo_Capability{
 			{Type: mesos.MasterInfo_Capability_AGENT_UPDATE},

@@ -68,7 +68,7 @@ var allowances = []allowance{
 	},
 	{pkg: "framework/zk", foreign: []string{logrus, zookeeper}},
 	{
-		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, gogo, logrus, uuid, sys},
+		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, gogo, logrus, uuid, sys, zookeeper},
 		foreignTest: []string{mesosgo},
 	},
 
