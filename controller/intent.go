@@ -93,11 +93,38 @@ func (i Intent) valid() bool {
 	return err == nil && back == i
 }
 
-// ratio is what is taken for percentile/mean of the waits before any was seen:
-// that of exponential waits.
-func (i Intent) ratio() float64 {
-	if i.Percentile == 0 {
-		return 1
+// Limit is the number that the intent's quantity is not to exceed: seconds, or a slowdown.
+func (i Intent) Limit() float64 {
+	if i.Slowdown != 0 {
+		return i.Slowdown
 	}
-	return -math.Log(1 - float64(i.Percentile)/100)
+	return i.Wait.Seconds()
+}
+
+// Measure is the intent's quantity over all of the evidence, in seconds or as a
+// slowdown; 0 where nothing started or, for a slowdown, ended.
+func (i Intent) Measure(ev *Evidence) float64 {
+	if !ev.valid() || ev.Started == 0 || i.Slowdown != 0 && !(ev.RunSlotSeconds > 0) {
+		return 0
+	}
+	all := starts{waits: make([]int64, len(ev.Waits))}
+	wait, _ := all.quantity(ev, i)
+	if i.Slowdown != 0 {
+		return 1 + wait/(ev.RunSlotSeconds/ev.FinishedSlots)
+	}
+	return wait
+}
+
+// prior is the logarithm of what is taken for percentile/mean of the waits
+// before any was seen: that of exponential waits.
+func (i Intent) prior() float64 {
+	if i.Percentile == 0 {
+		return 0
+	}
+	return math.Log(-math.Log(1 - float64(i.Percentile)/100))
+}
+
+// enough is the number of starts from which on the intent's quantity is believed.
+func (i Intent) enough() float64 {
+	return math.Max(minJobs, tailJobs/(1-float64(i.Percentile)/100))
 }

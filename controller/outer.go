@@ -42,21 +42,6 @@ func (c OuterConfig) Validate(inner time.Duration) error {
 	return nil
 }
 
-// Evidence is what a batch system has seen of starts and ends since some
-// beginning, weighted by slots. The numbers only grow; when one falls the batch
-// system began anew. An Outer does not keep or change Waits.
-type Evidence struct {
-	Started         int64   // jobs whose wait is known
-	StartedSlots    float64 //
-	WaitSlotSeconds float64
-	Finished        int64
-	FinishedSlots   float64
-	RunSlotSeconds  float64
-	// Waits is started slots by wait. Bucket i ends at Bounds(i).
-	Waits  []int64
-	Bounds func(bucket int) time.Duration
-}
-
 // Move is what the outer loop last said, for status and traces.
 type Move struct {
 	// Target is τ now, within the limits.
@@ -65,6 +50,10 @@ type Move struct {
 	// slowdown; Known is false before there were enough.
 	Measured float64 `json:"measured"`
 	Known    bool    `json:"known"`
+	// Run is the mean run time that was learnt, in seconds; 0 = not known.
+	Run float64 `json:"run"`
+	// Bound: supply is short of the goal, so that no target would help.
+	Bound bool `json:"bound"`
 	// Reason is why the target is what it is, in one line.
 	Reason string `json:"reason"`
 }
@@ -72,10 +61,13 @@ type Move struct {
 // Limits of what the outer loop believes and does at once.
 const (
 	minJobs    = 20.0  // ended jobs, or starts, before anything is concluded
+	tailJobs   = 5.0   // starts beyond a percentile before it is believed
 	memoryJobs = 300.0 // ended jobs that the mean run time remembers
+	margin     = 0.06  // part of the limit that is kept in hand: what is aimed at is met in the mean only
 	maxMove    = 1.25  // factor of the target in one move
-	deadMove   = 0.02  // logarithm of a move that is not worth it
-	biasGain   = 0.5   // share of a mismatch that is learnt from one window
+	deadMove   = 0.02  // logarithm of a move that is not worth it, downwards; upwards a tenth of it
+	excessGain = 0.6   // share of a mismatch that is learnt from one window: of too long waits,
+	slackGain  = 0.4   // and of too short ones
 	maxLearn   = 0.4   // of it at once
 	maxBias    = 1.4   // logarithm: the model is trusted within a factor of 4
 	boundShare = 0.25  // of the steps, from which on a period tells of a bound, not of the target
@@ -86,24 +78,28 @@ const (
 // each step of the Controller.
 //
 // Its model is Little's law (Little 1961, Operations Research 9:383): in steady
-// state wait/run = pending/running = 1/τ, so
+// state wait/run = pending/running = 1/τ, so with S the mean run time of what
+// ended and a part of each limit kept in hand (margin)
 //
-//	slowdown ≤ s:       τ = 1/(s−1), exactly
-//	mean wait ≤ W:      τ = S·b/W, with S the mean run time of what ended
-//	percentile ≤ W:     τ = S·b·r/W, with r = percentile/mean of the waits
+//	slowdown ≤ s:       τ = b/(s−1)
+//	mean wait ≤ W:      τ = b·S/W
+//	percentile ≤ W:     τ = b·S/W, b beginning at percentile/mean of exponential waits
 //
 // The model knows the gain, so S sets τ by itself (internal model control, Garcia
-// and Morari 1982); b, the mismatch of model and measurement, and r are learnt
-// with half of the newest error from one window of starts after the other. A
-// window is as long as two times the plant's time constant, which is the time
-// in system S+W, and begins only when the target has settled for as long.
+// and Morari 1982); b, the mismatch of model and measurement, is learnt with a
+// share of the newest error from one window of starts after the other. A window
+// is as long as two times the plant's time constant, which is the time in system,
+// and begins only when the target has settled for as long. Excess is answered
+// sooner than slack: a window that shows it ends at half its length, and more of it
+// is learnt.
 //
 // Anti-windup is by construction and by rule: b compares with the targets that
 // were in force, so that limits and steps are no error; a period in which supply
 // was short of the goal or the maximum bound raises no target and teaches nothing;
 // one in which the need of the first job or the minimum held more than the target
-// calls for teaches no smaller b. Without evidence, with stale polls and after a
-// jump of the clock (until what waited or ran across it is gone) the target is held.
+// calls for teaches no smaller b. Without evidence, with evidence that cannot be, with
+// stale polls and after a jump of the clock (until what waited or ran across it is
+// gone) the target is held.
 type Outer struct {
 	cfg  OuterConfig
 	move Move
@@ -122,49 +118,13 @@ type Outer struct {
 	last                    Evidence // at the last move; its Waits are not kept
 	jobs, runSlots, runTime float64  // what ended, forgotten by number of jobs
 
+	nothing Evidence // stays empty
 	window  starts
 	shown   starts
 	bias    float64 // logarithm of b
-	ratio   float64 // r
 	logs    float64 // sum of the logarithm of the targets in the window
 	periods int     // in the window
 	length  time.Duration
-}
-
-// starts is the evidence of starts at the beginning of a window.
-type starts struct {
-	started     int64
-	slots, wait float64
-	waits       []int64
-}
-
-func (w *starts) begin(ev *Evidence) {
-	w.started, w.slots, w.wait = ev.Started, ev.StartedSlots, ev.WaitSlotSeconds
-	w.waits = append(w.waits[:0], ev.Waits...)
-}
-
-// mean wait since the beginning, in seconds, and the number of starts.
-func (w *starts) mean(ev *Evidence) (mean, jobs float64) {
-	return (ev.WaitSlotSeconds - w.wait) / math.Max(ev.StartedSlots-w.slots, 1), float64(ev.Started - w.started)
-}
-
-// percentile of the waits since the beginning, in seconds, between its bucket's ends.
-func (w *starts) percentile(ev *Evidence, p int) float64 {
-	total := int64(0)
-	for i := range ev.Waits {
-		total += ev.Waits[i] - w.waits[i]
-	}
-	rank, below := float64(total)*float64(p)/100, 0.0
-	low := 0.0
-	for i := range ev.Waits {
-		high := ev.Bounds(i).Seconds()
-		n := float64(ev.Waits[i] - w.waits[i])
-		if n > 0 && below+n >= rank {
-			return low + (high-low)*(rank-below)/n
-		}
-		below, low = below+n, high
-	}
-	return low
 }
 
 // NewOuter returns an outer loop that begins at a target. The error is an ErrConfig.
@@ -172,7 +132,7 @@ func NewOuter(cfg OuterConfig, inner time.Duration, target float64) (*Outer, err
 	if err := cfg.Validate(inner); err != nil {
 		return nil, err
 	}
-	o := &Outer{cfg: cfg, ratio: cfg.Intent.ratio()}
+	o := &Outer{cfg: cfg, bias: cfg.Intent.prior()}
 	o.move = Move{Target: math.Min(math.Max(target, cfg.TargetMin), cfg.TargetMax), Reason: "nothing measured yet"}
 	return o, nil
 }
@@ -187,11 +147,18 @@ func (o *Outer) Last() Move { return o.move }
 // the evidence at that time (nil = not known), and returns the target to
 // configure, which changes once a Period at most.
 func (o *Outer) Step(rec *Record, inner time.Duration, ev *Evidence) Move {
-	elapsed := rec.At.Sub(o.at)
-	if !o.begun || ev == nil || ev.Started < o.window.started || ev.Finished < o.last.Finished || len(ev.Waits) != len(o.window.waits) {
+	if ev == nil && o.cfg.Intent.Slowdown != 0 {
+		ev = &o.nothing // the law needs none
+	}
+	if ev != nil && !ev.valid() {
+		o.move.Reason = "held: what the batch system tells of waits cannot be"
+		return o.move
+	}
+	if !o.begun || ev == nil || !o.follows(ev) {
 		o.begin(rec, ev)
 		return o.move
 	}
+	elapsed := rec.At.Sub(o.at)
 	if elapsed <= 0 || elapsed > maxPeriods*inner {
 		o.settle, o.jumped = 3*o.constant(), true
 	}
@@ -216,16 +183,20 @@ func (o *Outer) Step(rec *Record, inner time.Duration, ev *Evidence) Move {
 	return o.move
 }
 
+// follows reports whether evidence continues what was seen: the batch system did not begin anew.
+func (o *Outer) follows(ev *Evidence) bool {
+	w, l := &o.window, &o.last
+	return ev.Started >= w.started && ev.StartedSlots >= w.slots && ev.WaitSlotSeconds >= w.wait && len(ev.Waits) == len(w.waits) &&
+		ev.Finished >= l.Finished && ev.FinishedSlots >= l.FinishedSlots && ev.RunSlotSeconds >= l.RunSlotSeconds
+}
+
 // begin takes what is known at the first step, or after the batch system began
 // anew: run times of all the past, but no waits, which were under other targets.
 func (o *Outer) begin(rec *Record, ev *Evidence) {
 	o.at, o.goal, o.into, o.steps, o.bound, o.raised = rec.At, rec.Goal, 0, 0, 0, 0
 	if o.begun = ev != nil; !o.begun {
-		if o.cfg.Intent.Slowdown == 0 {
-			o.move.Reason = "held: the batch system tells no waits"
-			return
-		}
-		ev = &Evidence{}
+		o.move.Reason = "held: the batch system tells no waits"
+		return
 	}
 	if ev.Finished > 0 && o.jobs == 0 {
 		share := math.Min(1, memoryJobs/float64(ev.Finished))
@@ -251,12 +222,17 @@ func (o *Outer) run() float64 {
 	return o.runTime / o.runSlots
 }
 
-// aim is the mean wait to aim at, in seconds.
-func (o *Outer) aim() float64 { return o.cfg.Intent.Wait.Seconds() / o.ratio }
+// aim is what to aim at, in seconds: of the mean or the percentile.
+func (o *Outer) aim() float64 {
+	if s := o.cfg.Intent.Slowdown; s != 0 {
+		return (1 - margin) * (s - 1) * o.run()
+	}
+	return (1 - margin) * o.cfg.Intent.Wait.Seconds()
+}
 
 // constant is the plant's time constant, the time in system; at most a day.
 func (o *Outer) constant() time.Duration {
-	t := math.Max(o.run()+o.aim(), o.cfg.Period.Seconds())
+	t := math.Max(o.run()+o.aim()/math.Exp(o.cfg.Intent.prior()), o.cfg.Period.Seconds())
 	return time.Duration(math.Min(t, 86400) * float64(time.Second))
 }
 
@@ -271,39 +247,32 @@ func (o *Outer) period(ev *Evidence) {
 	}
 	o.last = *ev
 	o.last.Waits = nil
+	o.move.Run = o.run()
 	o.measure(ev)
-	bound := float64(o.bound) >= boundShare*float64(o.steps)
-	o.learn(ev, bound)
-	o.decide(bound)
+	o.move.Bound = float64(o.bound) >= boundShare*float64(o.steps)
+	o.learn(ev)
+	o.decide()
 }
 
 // measure brings what is shown up to date, from the newest starts.
 func (o *Outer) measure(ev *Evidence) {
-	mean, jobs := o.shown.mean(ev)
+	wait, jobs := o.shown.quantity(ev, o.cfg.Intent)
 	if jobs < minJobs {
 		return
 	}
-	switch i := o.cfg.Intent; {
-	case i.Slowdown != 0:
+	if o.move.Measured = wait; o.cfg.Intent.Slowdown != 0 {
 		if o.run() <= 0 {
 			return
 		}
-		o.move.Measured = 1 + mean/o.run()
-	case i.Percentile != 0:
-		o.move.Measured = o.shown.percentile(ev, i.Percentile)
-	default:
-		o.move.Measured = mean
+		o.move.Measured = 1 + wait/o.run()
 	}
 	o.move.Known = true
 	o.shown.begin(ev)
 }
 
 // learn corrects the model by a window of starts, when that is long enough.
-func (o *Outer) learn(ev *Evidence, bound bool) {
-	if o.cfg.Intent.Slowdown != 0 {
-		return
-	}
-	if bound || o.settle > 0 {
+func (o *Outer) learn(ev *Evidence) {
+	if o.move.Bound || o.settle > 0 {
 		if o.settle -= o.into; o.settle <= 0 {
 			o.settle, o.jumped = 0, false
 		}
@@ -313,49 +282,52 @@ func (o *Outer) learn(ev *Evidence, bound bool) {
 	o.logs += math.Log(o.move.Target)
 	o.periods++
 	o.length += o.into
-	mean, jobs := o.window.mean(ev)
-	need := minJobs
-	if o.cfg.Intent.Percentile != 0 {
-		need *= 3
-	}
-	run := o.run()
-	if o.length < 2*o.constant() || jobs < need || run <= 0 {
+	run, aim := o.run(), o.aim()
+	if o.length < o.constant() || run <= 0 {
 		return
 	}
-	seen := math.Log(math.Max(mean, 1e-3*o.aim())/run) + o.logs/float64(o.periods)
-	step := math.Min(math.Max(biasGain*(seen-o.bias), -maxLearn), maxLearn)
-	if step > 0 || float64(o.raised) < boundShare*float64(o.steps) {
-		o.bias = math.Min(math.Max(o.bias+step, -maxBias), maxBias)
+	wait, jobs := o.window.quantity(ev, o.cfg.Intent)
+	if jobs < o.cfg.Intent.enough() || wait <= aim && o.length < 2*o.constant() {
+		return
 	}
-	if p := o.cfg.Intent.Percentile; p != 0 && mean > 0 {
-		ratio := math.Min(math.Max(o.window.percentile(ev, p)/mean, 0.1), 100)
-		o.ratio *= math.Pow(ratio/o.ratio, biasGain)
+	seen := math.Log(math.Max(wait, 1e-3*aim)/run) + o.logs/float64(o.periods)
+	gain := slackGain
+	if seen > o.bias {
+		gain = excessGain
+	}
+	step := math.Min(math.Max(gain*(seen-o.bias), -maxLearn), maxLearn)
+	if step > 0 || float64(o.raised) < boundShare*float64(o.steps) {
+		prior := o.cfg.Intent.prior()
+		o.bias = math.Min(math.Max(o.bias+step, prior-maxBias), prior+maxBias)
 	}
 	o.restart(ev)
 }
 
-// decide moves the target toward the model's answer.
-func (o *Outer) decide(bound bool) {
-	var want float64
+// want is the target that the model answers, unlimited; ok is false where the run times are not known.
+func (o *Outer) want() (target float64, ok bool) {
 	if s := o.cfg.Intent.Slowdown; s != 0 {
-		want = 1 / (s - 1)
-	} else {
-		run := o.run()
-		if run <= 0 {
-			o.move.Reason = fmt.Sprintf("held: %.0f jobs ended, want %.0f", o.jobs, minJobs)
-			return
-		}
-		want = run * math.Exp(o.bias) / o.aim()
+		return math.Exp(o.bias) / ((1 - margin) * (s - 1)), true
+	}
+	run := o.run()
+	return run * math.Exp(o.bias) / o.aim(), run > 0
+}
+
+// decide moves the target toward the model's answer.
+func (o *Outer) decide() {
+	want, ok := o.want()
+	if !ok {
+		o.move.Reason = fmt.Sprintf("held: %.0f jobs ended, want %.0f", o.jobs, minJobs)
+		return
 	}
 	now := o.move.Target
 	limited := math.Min(math.Max(want, o.cfg.TargetMin), o.cfg.TargetMax)
 	far := math.Log(limited / now)
 	switch {
-	case bound && far > 0:
-		o.move.Reason = "held: supply is short of the goal, a higher target would change nothing"
+	case o.move.Bound && far > -deadMove:
+		o.move.Reason = "cannot be met for now: supply is short of the goal, and no target would change that"
 	case o.jumped:
 		o.move.Reason = "held: the clock jumped"
-	case math.Abs(far) < deadMove:
+	case far > -deadMove && far < deadMove/10:
 		o.move.Reason = "the target that the intent needs"
 		if limited != want {
 			o.move.Reason = fmt.Sprintf("at its limit: the intent needs %.4g", want)
