@@ -42,7 +42,7 @@ type batchHost struct {
 const strictly = maxSpan
 
 func newBatch(cfg *Config, jobs []Job) (*batch, error) {
-	qc := queue.Config{MaxJobs: len(jobs) + 1, Backfill: cfg.Backfill, ReserveFor: cfg.ReserveFor, KeepFinished: time.Second}
+	qc := queue.Config{Queues: cfg.Queues, MaxJobs: len(jobs) + 1, Backfill: cfg.Backfill, ReserveFor: cfg.ReserveFor, KeepFinished: time.Second}
 	if cfg.ReserveFor == 0 {
 		qc.ReserveFor = strictly
 	}
@@ -60,7 +60,7 @@ func newBatch(cfg *Config, jobs []Job) (*batch, error) {
 // submit makes the next job pending.
 func (b *batch) submit(now time.Duration) error {
 	j := &b.jobs[b.submitted]
-	spec := queue.Spec{User: "sim", Command: ":", MinSlots: j.Slots, RunLimit: j.Limit}
+	spec := queue.Spec{User: "sim", Command: ":", Queue: j.Queue, MinSlots: j.Slots, RunLimit: j.Limit}
 	id, err := b.q.Submit(date(now), spec)
 	if err != nil {
 		return fmt.Errorf("submit job %d: %w", b.submitted, err)
@@ -225,3 +225,6 @@ func (h *endHeap) Pop() any {
 
 // firstNeed is the slots of the first pending job; 0 without any.
 func (b *batch) firstNeed() int { return b.q.Load().FirstNeed }
+
+// weight is the mean weight of what pends.
+func (b *batch) weight() float64 { return b.q.Load().PendingWeight }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sluice/queue"
 )
 
 // ErrConfig is the kind of errors about what to simulate. Test with errors.Is.
@@ -38,6 +40,9 @@ type Config struct {
 	// ReserveFor is how long a blocked job keeps hosts from later ones before
 	// others may pass for as long; 0 is forever: strict order.
 	ReserveFor time.Duration
+	// Queues are the batch system's, with their priorities and weights; empty is
+	// the queue's own defaults.
+	Queues []queue.QueueSpec
 	// Seed is of the names of hosts and the jitter of the fleet.
 	Seed uint64
 	// Period is the time between decisions of the policy, > 0.
@@ -64,6 +69,8 @@ type Outage struct {
 type Job struct {
 	Submit, Run time.Duration
 	Slots       int
+	// Queue is the one that it is submitted to; "" is the default queue.
+	Queue string
 	// Limit is the run time that the batch system is told to expect; 0 is none.
 	// A job that runs longer is not ended.
 	Limit time.Duration

@@ -49,7 +49,11 @@ func Run(cfg Config, jobs []Job, policy Policy, observe func(Sample)) (Result, e
 	if left := len(jobs) - e.meter.ended; left > 0 && cfg.Until == 0 {
 		return Result{}, fmt.Errorf("%w: policy %s starves: %d of %d jobs can never start", ErrConfig, policy.Name(), left, len(jobs))
 	}
-	return e.meter.result(policy.Name(), e.fleet.totals()), nil
+	r := e.meter.result(policy.Name(), e.fleet.totals())
+	if w, ok := policy.(witness); ok {
+		w.testify(&r)
+	}
+	return r, nil
 }
 
 // engine is one run.
@@ -63,6 +67,7 @@ type engine struct {
 	now     time.Duration
 	goal    int
 	need    int           // of the first pending job
+	weight  float64       // of what pends, in the mean; 0 = of the default queues, 1
 	stalled time.Duration // for how long something pends and nothing runs
 }
 
@@ -79,6 +84,9 @@ func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*e
 		return nil, err
 	}
 	e := &engine{cfg: cfg, policy: policy, batch: b, meter: newMeter(cfg, jobs), observe: observe}
+	if w, ok := policy.(witness); ok {
+		w.attend(b.q.Evidence)
+	}
 	if cfg.Hoard {
 		e.fleet = newHoarder(cfg, b)
 	} else {
@@ -176,11 +184,14 @@ func (e *engine) advance(to time.Duration) {
 func (e *engine) decide() error {
 	if e.batch.changed {
 		e.need = e.batch.firstNeed()
+		if len(e.cfg.Queues) > 0 {
+			e.weight = e.batch.weight()
+		}
 	}
 	held := e.fleet.totals()
 	load := controller.Load{
 		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
-		Supply: held.supply, InFlight: held.inFlight, Draining: e.batch.draining,
+		Supply: held.supply, InFlight: held.inFlight, Draining: e.batch.draining, Weight: e.weight,
 	}
 	e.goal = e.policy.Decide(date(e.now), load)
 	if err := e.fleet.steer(e.now, e.goal); err != nil {

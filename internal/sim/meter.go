@@ -41,6 +41,10 @@ type Result struct {
 	Settling float64 `json:"settling_s"`
 	// ReversalsPerHour counts changes of the goal's direction, per hour with jobs.
 	ReversalsPerHour float64 `json:"reversals_per_hour"`
+	// Intent is how near the promise was kept, of policies that make one.
+	Intent *Verdict `json:"intent,omitempty"`
+	// Queues is the mean wait by queue, in seconds, where Config.Queues are given.
+	Queues map[string]float64 `json:"mean_wait_by_queue_s,omitempty"`
 }
 
 // slowdownBound is the run time below which a job counts as this long.
@@ -69,11 +73,18 @@ type meter struct {
 	direction   int
 	goal        int
 	reversals   int
+	queues      map[string]*queueWaits // nil where nobody asks for them
 }
+
+// queueWaits are the jobs of a queue that ended, and the seconds that they waited.
+type queueWaits struct{ jobs, wait float64 }
 
 func newMeter(cfg *Config, jobs []Job) *meter {
 	m := &meter{target: cfg.Target, setpoint: cfg.Target / (1 + cfg.Target), settled: -1}
 	m.waits = make([]float64, 0, len(jobs))
+	if len(cfg.Queues) > 0 {
+		m.queues = make(map[string]*queueWaits)
+	}
 	if len(jobs) > 0 {
 		m.first = jobs[0].Submit
 	}
@@ -106,6 +117,14 @@ func (m *meter) end(now time.Duration, j *jobState) {
 	m.waits = append(m.waits, wait.Seconds())
 	m.slowdowns += max(1, (wait+j.Run).Seconds()/max(j.Run, slowdownBound).Seconds())
 	m.slotWait += wait.Seconds() * float64(j.Slots)
+	if m.queues == nil {
+		return
+	}
+	if m.queues[j.Queue] == nil {
+		m.queues[j.Queue] = &queueWaits{}
+	}
+	m.queues[j.Queue].jobs++
+	m.queues[j.Queue].wait += wait.Seconds()
 }
 
 // decided accounts for a decision on a load.
@@ -168,6 +187,12 @@ func (m *meter) result(policy string, held *totals) Result {
 	}
 	if m.busy > 0 {
 		r.ReversalsPerHour = float64(m.reversals) / (m.busy / 3600)
+	}
+	for name, q := range m.queues {
+		if r.Queues == nil {
+			r.Queues = make(map[string]float64, len(m.queues))
+		}
+		r.Queues[name] = q.wait / q.jobs
 	}
 	return r
 }
