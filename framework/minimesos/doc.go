@@ -2,8 +2,8 @@
 //
 // It speaks the Mesos v1 scheduler API over real HTTP (JSON and protobuf, RecordIO) and behaves, in texts, status codes,
 // order of checks and timing, like the master 1.12 whose exchanges are recorded in testdata. Demos, the local cluster,
-// end-to-end tests and fault injection run on it. It is not a production master: one process, no containers, no
-// authentication, no reservations, no custom executors. Package framework never imports it, and it imports nothing of
+// end-to-end tests and fault injection run on it. It is not a production master: one process, no containers, no custom
+// executors. Package framework never imports it, and it imports nothing of
 // this module: of mesos-go it uses only the generated message types, so that the two sides of the protocol cannot share
 // one bug.
 //
@@ -14,6 +14,10 @@
 //	  └──events── subscription          <──────status updates────────────────┘
 //	                   │
 //	               allocator (pure: no clock, no goroutine, no I/O)
+//
+// Of several masters (seats) one has the state machine and the others redirect to it; they are elected here, or in ZooKeeper as
+// real ones are. A master that leads after another knows the agents, as with a replicated registry, and learns of their tasks
+// when they register again.
 //
 // The master never waits for an agent: it posts to the agent's mailbox. An agent calls the master without holding any
 // lock of its own. Every event to a framework passes Config.OnEvent and every call passes Config.OnCall: the places where
@@ -35,7 +39,7 @@
 //
 //   - LAUNCH_GROUP, custom executors, Docker, volumes, limits, operations on reservations and volumes are refused.
 //   - Checks and health checks are validated, not run. Nothing limits what a task uses.
-//   - A nested role shares like any other; quota, weights, maintenance, authentication and the v1 operator API are missing.
+//   - A nested role shares like any other; quota, weights, maintenance, authentication of operators and the v1 operator API are missing.
 //   - The fetcher refuses an output_file or an archive that leaves the sandbox; the executor writes no log into it.
 //   - An agent that does not return after a restart of the master is unreachable after AgentTimeout, not 10 minutes.
 //
