@@ -101,18 +101,26 @@ func (i Intent) Limit() float64 {
 	return i.Wait.Seconds()
 }
 
-// Measure is the intent's quantity over all of the evidence, in seconds or as a
-// slowdown; 0 where nothing started or, for a slowdown, ended.
-func (i Intent) Measure(ev *Evidence) float64 {
-	if !ev.valid() || ev.Started == 0 || i.Slowdown != 0 && !(ev.RunSlotSeconds > 0) {
+// Measure is the intent's quantity between two times, in seconds or as a
+// slowdown; 0 where nothing started or, for a slowdown, ended between them. A zero
+// since is the beginning.
+func (i Intent) Measure(since, now *Evidence) float64 {
+	var w starts
+	if w.begin(since); len(w.waits) == 0 {
+		w.waits = make([]int64, len(now.Waits))
+	}
+	if !since.valid() || !now.valid() || len(w.waits) != len(now.Waits) || now.Started <= since.Started {
 		return 0
 	}
-	all := starts{waits: make([]int64, len(ev.Waits))}
-	wait, _ := all.quantity(ev, i)
-	if i.Slowdown != 0 {
-		return 1 + wait/(ev.RunSlotSeconds/ev.FinishedSlots)
+	wait, _ := w.quantity(now, i)
+	if i.Slowdown == 0 {
+		return wait
 	}
-	return wait
+	ran, slots := now.RunSlotSeconds-since.RunSlotSeconds, now.FinishedSlots-since.FinishedSlots
+	if !(ran > 0) || !(slots > 0) {
+		return 0
+	}
+	return 1 + wait*slots/ran
 }
 
 // prior is the logarithm of what is taken for percentile/mean of the waits

@@ -63,7 +63,7 @@ const (
 	minJobs    = 20.0  // ended jobs, or starts, before anything is concluded
 	tailJobs   = 5.0   // starts beyond a percentile before it is believed
 	memoryJobs = 300.0 // ended jobs that the mean run time remembers
-	margin     = 0.06  // part of the limit that is kept in hand: what is aimed at is met in the mean only
+	margin     = 0.04  // part of the limit that is kept in hand: what is aimed at is met in the mean only
 	maxMove    = 1.25  // factor of the target in one move
 	deadMove   = 0.02  // logarithm of a move that is not worth it, downwards; upwards a tenth of it
 	excessGain = 0.6   // share of a mismatch that is learnt from one window: of too long waits,
@@ -95,7 +95,8 @@ const (
 //
 // Anti-windup is by construction and by rule: b compares with the targets that
 // were in force, so that limits and steps are no error; a period in which supply
-// was short of the goal or the maximum bound raises no target and teaches nothing;
+// was short of the goal or the maximum bound raises no target and teaches nothing,
+// nor does the time after it, two times as long, in which the backlog goes;
 // one in which the need of the first job or the minimum held more than the target
 // calls for teaches no smaller b. Without evidence, with evidence that cannot be, with
 // stale polls and after a jump of the clock (until what waited or ran across it is
@@ -112,6 +113,7 @@ type Outer struct {
 	bound  int // of them, short of supply
 	raised int // of them, held up by need or minimum
 
+	known  time.Duration // for how long run times have been known
 	settle time.Duration // until windows count
 	jumped bool          // settle is for a jump of the clock
 
@@ -272,7 +274,17 @@ func (o *Outer) measure(ev *Evidence) {
 
 // learn corrects the model by a window of starts, when that is long enough.
 func (o *Outer) learn(ev *Evidence) {
-	if o.move.Bound || o.settle > 0 {
+	if o.run() > 0 {
+		o.known += o.into
+	}
+	if o.known < 3*o.constant() { // the jobs that end first are the short ones
+		o.restart(ev)
+		return
+	}
+	if o.move.Bound { // the backlog that grows will wait for longer than the target calls for
+		o.settle = max(o.settle, min(o.settle+3*o.into, 2*o.constant()))
+	}
+	if o.settle > 0 {
 		if o.settle -= o.into; o.settle <= 0 {
 			o.settle, o.jumped = 0, false
 		}
@@ -333,7 +345,7 @@ func (o *Outer) decide() {
 			o.move.Reason = fmt.Sprintf("at its limit: the intent needs %.4g", want)
 		}
 	case math.Abs(far) > math.Log(maxMove):
-		o.settle = o.constant()
+		o.settle = max(o.settle, o.constant())
 		o.move.Target = math.Min(math.Max(now*math.Exp(math.Copysign(math.Log(maxMove), far)), o.cfg.TargetMin), o.cfg.TargetMax)
 		o.move.Reason = fmt.Sprintf("on its way to %.4g", limited)
 	default:

@@ -109,9 +109,7 @@ func (f *weightFlag) Set(text string) error {
 func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	controlFlags(f, &c.Controller)
 	f.Var(&intentFlag{&c.Outer.Intent}, "intent", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed --target")
-	f.Float64Var(&c.Outer.TargetMin, "target-min", c.Outer.TargetMin, "an intent never sets a lower target")
-	f.Float64Var(&c.Outer.TargetMax, "target-max", c.Outer.TargetMax, "an intent never sets a higher target")
-	f.DurationVar(&c.Outer.Period, "intent-period", c.Outer.Period, "time between two moves of the target by an intent")
+	outerFlags(f, &c.Outer)
 	f.Var(&weightFlag{&c.Queue}, "queue-weight", "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100 (normal=2: twice, more slots sooner); repeatable")
 	hosts := &c.Framework.Fleet
 	f.Float64Var(&hosts.SlotCPUs, "slot-cpus", orDefault(hosts.SlotCPUs, 1), "CPUs of one slot")
@@ -124,6 +122,13 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringSliceVar(&c.Admins, "admin", c.Admins, "users who may manage all jobs, queues and hosts, beside root and yourself")
 	f.DurationVar(&c.Queue.KeepFinished, "clean-period", orDefault(c.Queue.KeepFinished, time.Hour), "how long ended jobs stay in bjobs")
 	f.BoolVar(&c.Queue.Backfill, "backfill", c.Queue.Backfill, "let small jobs pass a blocked large one where they do not delay it")
+}
+
+// outerFlags are the limits of what an intent may do.
+func outerFlags(f *pflag.FlagSet, c *controller.OuterConfig) {
+	f.Float64Var(&c.TargetMin, "target-min", c.TargetMin, "an intent never sets a lower target")
+	f.Float64Var(&c.TargetMax, "target-max", c.TargetMax, "an intent never sets a higher target")
+	f.DurationVar(&c.Period, "intent-period", c.Period, "time between two moves of the target by an intent")
 }
 
 func orDefault[T comparable](value, fallback T) T {

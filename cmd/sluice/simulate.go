@@ -29,6 +29,8 @@ type simulation struct {
 	hostSlots  int
 	cluster    sim.Config
 	controller controller.Config
+	outer      controller.OuterConfig
+	intents    []string
 	policies   []string
 	compare    bool
 	asJSON     bool
@@ -37,7 +39,7 @@ type simulation struct {
 
 func newSimulateCommand() *cobra.Command {
 	s := simulation{
-		span: sim.Span{}, hostSlots: 8, controller: controller.DefaultConfig(),
+		span: sim.Span{}, hostSlots: 8, controller: controller.DefaultConfig(), outer: controller.DefaultOuterConfig(),
 		cluster: sim.Config{JoinDelay: 15 * time.Second, IdleTimeout: time.Minute, Seed: 1},
 	}
 	cmd := &cobra.Command{
@@ -53,15 +55,20 @@ The workload is a trace of the Parallel Workloads Archive (--trace, SWF, also gz
 
 The policies: greedy (the whole cluster while anything is pending), seed (the law of the article that Sluice descends from),
 hpa (the Kubernetes autoscaler), static:N, pid, pid:TARGET, and pure-pid (without feed-forward). All but the pids hold hosts
-until they happen to be idle; the pids drain. The flags of the control loop (--target, --kp, …) are for the pids.`,
+until they happen to be idle; the pids drain. The flags of the control loop (--target, --kp, …) are for the pids.
+
+--intent adds a pid whose target is moved so that the intent holds, and shows how near its promise was kept, slots weighing.`,
 		Example: `  sluice simulate --trace HPC2N-2002-2.2-cln.swf.gz --from 20000000 --to 22600000 --slots 240 --compare
   sluice simulate --trace NASA-iPSC-1993-3.1-cln.swf.gz --to 2600000 --policy pid,pid:1,pid:10 --json
+  sluice simulate --workload poisson:jobs=20000,gap=3s,run=10m --slots 800 --intent 'wait<=10m' --intent 'wait.p95<=30m'
   sluice simulate --workload burst:jobs=1000,run=10m --slots 400 --join-delay 60s --plot step.svg`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
 	}
 	f := cmd.Flags()
 	controlFlags(f, &s.controller)
+	f.StringArrayVar(&s.intents, "intent", nil, "an intent to judge: slowdown<=2, wait<=10m (mean) or wait.p95<=30m; repeatable")
+	outerFlags(f, &s.outer)
 	f.StringVar(&s.trace, "trace", "", "SWF file to replay")
 	f.StringVar(&s.workload, "workload", "", "workload to make, in place of a trace")
 	f.Float64Var(&s.span.From, "from", 0, "first second of the trace")
@@ -91,13 +98,10 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
-	s.cluster.Agents, s.cluster.HostsPerAgent, s.cluster.Period = agents, s.hostSlots, s.controller.Period
+	s.cluster.Agents, s.cluster.HostsPerAgent, s.cluster.Period = agents, 1, s.controller.Period
 	s.cluster.Stop = cmd.Context().Err
 	if s.controller.MaxSlots == 0 {
 		s.controller.MaxSlots = s.span.Slots
-	}
-	if !cmd.Flags().Changed("quantum") {
-		s.controller.Quantum = s.hostSlots
 	}
 	policies, err := s.choose()
 	if err != nil {
@@ -166,7 +170,7 @@ func (s *simulation) choose() ([]contender, error) {
 		return nil, errors.New("--compare runs all policies: leave out --policy")
 	case s.compare:
 		names = []string{"greedy", "static:" + strconv.Itoa(s.span.Slots), "hpa", "seed", "pure-pid", "pid", "pid:1", "pid:10"}
-	case len(names) == 0:
+	case len(names) == 0 && len(s.intents) == 0:
 		names = []string{"pid"}
 	}
 	var chosen []contender
@@ -177,7 +181,24 @@ func (s *simulation) choose() ([]contender, error) {
 		}
 		chosen = append(chosen, c)
 	}
+	for _, text := range s.intents {
+		c, err := s.intending(text)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, c)
+	}
 	return chosen, nil
+}
+
+// intending is the policy of an intent.
+func (s *simulation) intending(text string) (contender, error) {
+	limits, err := s.outer, error(nil)
+	if limits.Intent, err = controller.ParseIntent(text); err != nil {
+		return contender{}, err
+	}
+	policy, err := sim.NewIntent(s.controller, limits)
+	return contender{policy: policy, target: s.controller.Target}, err
 }
 
 func (s *simulation) contender(name string) (contender, error) {
@@ -332,5 +353,13 @@ func printResults(out io.Writer, results []sim.Result) error {
 			r.Policy, r.Target, r.Jobs, r.MeanWait, r.P95Wait, r.MeanBoundedSlowdown, r.WaitPerRun, r.Makespan, r.OverAllocation,
 			r.Launches, r.OffersAccepted, r.OffersDeclined, r.IAE, r.Overshoot, r.Settling, r.ReversalsPerHour)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i := range results {
+		if v := results[i].Intent; v != nil {
+			fmt.Fprintf(out, "%s: %.4g of %.4g (%.4g once settled), target %.4g: %s\n", results[i].Policy, v.Measured, v.Limit, v.Settled, v.Target, v.Reason)
+		}
+	}
+	return nil
 }

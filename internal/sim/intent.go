@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/controller"
@@ -10,7 +11,7 @@ import (
 
 // witness is a policy that looks at what starts and ends have told, too.
 type witness interface {
-	// attend tells it where to look; what that returns is valid until the queue changes.
+	// attend tells it where to look.
 	attend(evidence func() queue.Evidence)
 	// testify writes into a result how near the promise was kept.
 	testify(r *Result)
@@ -30,6 +31,7 @@ type intent struct {
 	evidence func() queue.Evidence
 	seen     queue.Evidence
 	shown    controller.Evidence
+	marks    [2]controller.Evidence // when so many jobs had started as twice before, and before
 }
 
 // NewIntent is the controller whose target an outer loop moves, so that the
@@ -93,6 +95,10 @@ func (p *intent) look() {
 		Finished: v.Finished, FinishedSlots: float64(v.FinishedSlots), RunSlotSeconds: v.RunSlotSeconds,
 		Waits: v.Waits[:], Bounds: queue.WaitBound,
 	}
+	if v.Started > 0 && v.Started >= 2*p.marks[0].Started {
+		p.marks[1], p.marks[0] = p.marks[0], p.shown
+		p.marks[0].Waits = slices.Clone(p.shown.Waits)
+	}
 }
 
 func (p *intent) move(rec *controller.Record) {
@@ -109,9 +115,11 @@ func (p *intent) move(rec *controller.Record) {
 
 // Verdict is how near an intent's promise was kept. Seconds, or a slowdown.
 type Verdict struct {
-	// Limit is what was promised, Measured what came, over all that started.
+	// Limit is what was promised, Measured what came, over all that started, and
+	// Settled the same over the last of them, a half or more, when there was time to learn.
 	Limit    float64 `json:"limit"`
 	Measured float64 `json:"measured"`
+	Settled  float64 `json:"settled"`
 	// Target is τ at the end, and Reason why.
 	Target float64 `json:"target"`
 	Reason string  `json:"reason"`
@@ -122,6 +130,10 @@ func (p *intent) testify(r *Result) {
 	p.look()
 	i := p.outer.Config().Intent
 	v := Verdict{Target: p.outer.Last().Target, Reason: p.outer.Last().Reason}
-	v.Limit, v.Measured = i.Limit(), i.Measure(&p.shown)
+	since := &p.marks[0]
+	if 2*since.Started > p.shown.Started {
+		since = &p.marks[1]
+	}
+	v.Limit, v.Measured, v.Settled = i.Limit(), i.Measure(&controller.Evidence{}, &p.shown), i.Measure(since, &p.shown)
 	r.Intent = &v
 }
