@@ -93,6 +93,22 @@ var (
 	ErrRemoved = errors.New("the master has removed the framework")
 )
 
+// Validate says in one line what is wrong with the configuration, as New does.
+func (c *Config) Validate() error {
+	checked := *c
+	if err := checked.check(); err != nil {
+		return err
+	}
+	if _, err := checked.security(); err != nil {
+		return err
+	}
+	_, end, err := checked.detector()
+	if err == nil {
+		end()
+	}
+	return err
+}
+
 // check completes the configuration and says in one line what is wrong with it.
 func (c *Config) check() error {
 	switch {

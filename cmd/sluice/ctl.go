@@ -78,7 +78,7 @@ func printStatus(out io.Writer, data json.RawMessage, asJSON bool) error {
 		connection = "connected"
 	}
 	_, err = fmt.Fprintf(out, `master     %s (%s)
-framework  %s
+framework  %s%s
 load       %d running, %d pending, %d waiting (slots)
 intent     %s
 ratio      %s, target %.4g (kp %g, ki %g, kd %g)
@@ -87,10 +87,25 @@ supply     %d slots, %d of them in flight
 hosts      %s
 offers     %d accepted, %d declined; suppressed: %v
 poll       %.1f s ago, %d errors so far
-`, s.Master, connection, s.FrameworkID, s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, s.Kp, s.Ki, s.Kd, s.Goal, s.Reason,
+`, s.Master, connection, s.FrameworkID, electionLine(s.Election), s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, s.Kp, s.Ki, s.Kd, s.Goal, s.Reason,
 		s.Supply, s.InFlight, strings.Join(append(hosts, fmt.Sprintf("%d joined", s.Hosts)), ", "),
 		s.OffersAccepted, s.OffersDeclined, s.Suppressed, s.PollAgeSeconds, s.Errors)
 	return err
+}
+
+// electionLine is how the instance stands in the election, as a line of its own, or nothing without one.
+func electionLine(e *app.ElectionStatus) string {
+	if e == nil {
+		return ""
+	}
+	line := "\nelection   " + e.State
+	if e.Trouble != "" {
+		line += " (" + e.Trouble + ")"
+	}
+	if len(e.Behind) == 0 {
+		return line + ", nobody waits to take over"
+	}
+	return line + ", waiting to take over: " + strings.Join(e.Behind, ", ")
 }
 
 // intentLine is the intent, how far it is met, and why the target is what it is.

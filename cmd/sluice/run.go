@@ -26,10 +26,14 @@ func newRunCommand() *cobra.Command {
 		Long: `Run the batch system as a framework of a Mesos cluster, until SIGINT or SIGTERM.
 
 Stopping it, or kill -9, ends no job: hosts keep running what they have, and the next start with the same state dir takes
-them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.`,
+them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.
+
+With masters in ZooKeeper one of several instances with the same --name is elected there and the others wait; with --standby one
+waits while another has the state dir. docs/masters.md says what several machines need beside that.`,
 		Example: `  sluice run --master http://10.0.0.5:5050 --state-dir /var/lib/sluice
   sluice run --master http://m1:5050,http://m2:5050,http://m3:5050 --target 1 --role batch
-  sluice run --master https://m1:5050 --principal sluice --secret-file /etc/sluice/secret
+  sluice run --master zk://z1:2181,z2:2181,z3:2181/mesos --state-dir /shared/sluice --advertise http://sluice.example:6180
+  sluice run --master https://m1:5050 --ca-file /etc/mesos/ca.pem --principal sluice --secret-file /etc/sluice/secret
   sluice run --master http://10.0.0.5:5050 --intent 'wait<=10m' --queue-weight priority=2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,16 +45,13 @@ them back under the same framework id. Agents must reach --listen; give --advert
 				return usageError{fmt.Errorf("batch %q: want embedded", batch)}
 			}
 			cfg.Log, cfg.Framework.Logger = log, log
-			system, err := app.Open(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			log.WithField("api", "unix://"+system.Socket()).Info("ready for bsub")
-			return errors.Join(system.Run(cmd.Context()), system.Close())
+			return app.Serve(cmd.Context(), cfg, func(system *app.App) {
+				log.WithField("api", "unix://"+system.Socket()).Info("ready for bsub")
+			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.Framework.Master, "master", "", "URL of the Mesos master, or several with commas between")
+	f.StringVar(&cfg.Framework.Master, "master", "", "URL of the Mesos master, or several with commas between; or zk://[user:password@]host:port,…/path, or file:///path of a file with that")
 	f.StringVar(&batch, "batch", "embedded", "the batch system: embedded")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "host:port where hosts and remote clients reach the daemon")
 	f.StringVar(&cfg.Advertise, "advertise", cfg.Advertise, "URL of --listen as agents see it (default: the address used towards the master)")
@@ -70,7 +71,13 @@ func mesosFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Framework.User, "user", c.Framework.User, "user that tasks run as on the agents; root lets jobs run as their submitters")
 	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for")
 	f.StringVar(&c.Framework.Principal, "principal", c.Framework.Principal, "principal to authenticate as")
-	f.StringVar(&c.Framework.SecretFile, "secret-file", c.Framework.SecretFile, "file that holds the principal's secret")
+	f.StringVar(&c.Framework.SecretFile, "secret-file", c.Framework.SecretFile, "file that holds the principal's secret; read at each subscription")
+	f.StringVar(&c.Framework.CAFile, "ca-file", "", "certificates of those who may sign a master's, PEM (default: the system's); masters found in ZooKeeper then speak TLS")
+	f.StringVar(&c.Framework.ClientCert, "client-cert", "", "certificate to show to masters over TLS, PEM")
+	f.StringVar(&c.Framework.ClientKey, "client-key", "", "its key, PEM")
+	f.StringVar(&c.Election, "election", "", "zk://… where one of several instances is elected, or none (default: with masters in ZooKeeper /sluice/NAME there, else none)")
+	f.DurationVar(&c.ElectionTimeout, "election-timeout", c.ElectionTimeout, "how long after its death an elected instance is replaced")
+	f.BoolVar(&c.Standby, "standby", false, "wait while another instance has the state dir, and take over when it ends")
 	f.DurationVar(&c.Framework.FailoverTimeout, "failover-timeout", c.Framework.FailoverTimeout, "how long the master keeps our tasks while we are away")
 }
 

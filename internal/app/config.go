@@ -13,6 +13,7 @@ import (
 
 	"sluice/controller"
 	"sluice/framework"
+	"sluice/framework/zk"
 	"sluice/queue"
 )
 
@@ -37,9 +38,19 @@ type Config struct {
 	Outer      controller.OuterConfig // the intent, if any, and the limits of the target
 	Framework  framework.Config
 
+	// Election is where one of several instances is elected, for Serve: zk://[user:password@]host:port,…/path (or file:///path
+	// of a file that holds that), "none", or "" = beside the masters, at /sluice/NAME, if these are in ZooKeeper, else none.
+	Election string
+	// ElectionTimeout is how long after its death a leader is replaced, at least a second; 10 s.
+	ElectionTimeout time.Duration
+	// Standby makes Serve wait while another instance has the state dir; an election implies it.
+	Standby bool
+
 	Log logrus.FieldLogger
 	// Observe sees every step of the controller, in the loop's goroutine; may be nil.
 	Observe func(controller.Record)
+
+	elected *zk.Election // by Serve; nil = there is no election
 }
 
 // DefaultConfig is what `sluice run` starts from.
@@ -52,6 +63,8 @@ func DefaultConfig() Config {
 		Outer:      controller.DefaultOuterConfig(),
 		Framework:  framework.DefaultConfig(),
 		Log:        logrus.StandardLogger(),
+
+		ElectionTimeout: zk.ElectionTimeout,
 	}
 }
 
@@ -71,6 +84,12 @@ func (c *Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return invalid("tls-cert and tls-key: give both or none")
+	}
+	if c.ElectionTimeout < time.Second {
+		return invalid("election-timeout %v: want at least 1s", c.ElectionTimeout)
+	}
+	if _, _, err := c.election(); err != nil {
+		return invalid("%s", err.Error())
 	}
 	if err := c.Controller.Validate(); err != nil {
 		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
@@ -111,9 +130,18 @@ func (c *Config) advertised(listener net.Addr) (string, error) {
 // only asks the routing table.
 func addressTowards(masters string) (string, error) {
 	first, _, _ := strings.Cut(masters, ",")
+	if zk.IsAddress(masters) { // the masters are not known yet, but where they register is
+		address, err := zk.ParseAddress(masters)
+		if err != nil {
+			return "", err
+		}
+		first = "zk://" + address.Servers[0]
+	} else if !strings.Contains(first, "://") {
+		first = "http://" + first
+	}
 	u, err := url.Parse(first)
 	if err != nil || u.Hostname() == "" {
-		return "", invalid("master %q: want http(s)://host:port", masters)
+		return "", invalid("master %q: want http(s)://host:port or zk://host:port/path", masters)
 	}
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	conn, err := dialer.Dial("udp", net.JoinHostPort(u.Hostname(), "9"))

@@ -32,7 +32,7 @@ func (a *App) Status() Status {
 		Supply: f.Supply, InFlight: f.InFlight, HostStates: f.Hosts,
 		OffersAccepted: f.OffersAccepted, OffersDeclined: f.OffersDeclined, Launches: f.Launches,
 	}
-	s.Hosts = f.Joined
+	s.Hosts, s.Election = f.Joined, a.electionStatus()
 	a.loop.fill(&s)
 	return s
 }

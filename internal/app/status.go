@@ -13,6 +13,8 @@ type Status struct {
 	Master      string    `json:"master"`
 	FrameworkID string    `json:"frameworkID"`
 	Connected   bool      `json:"connected"` // subscribed at a leading master
+	// Election is how this instance stands; nil where there is no election.
+	Election *ElectionStatus `json:"election,omitempty"`
 
 	Running int     `json:"running"`
 	Pending int     `json:"pending"` // eligible to start
@@ -50,6 +52,15 @@ type Status struct {
 	Errors         int     `json:"errors"` // polls and control steps that failed since the start
 	// Reason is why the goal is what it is, in one line.
 	Reason string `json:"reason"`
+}
+
+// ElectionStatus is how an instance stands among those that could lead.
+type ElectionStatus struct {
+	// State is "leading", or "doubtful": ZooKeeper does not answer, so that another may lead and no offer is taken.
+	State string `json:"state"`
+	// Behind are the instances that wait to take over, in order.
+	Behind  []string `json:"behind"`
+	Trouble string   `json:"trouble,omitempty"` // why ZooKeeper does not answer
 }
 
 // Control is a change to a running system, as `sluice ctl` sends it. Fields that are nil or empty change nothing.

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// ErrInUse is that another process has the directory.
+var ErrInUse = errors.New("is in use")
+
 // Lock makes the directory (others may pass through it, to reach a socket in it) and takes it for this process, until release
 // is called or the process ends. It is refused at once, naming the other process, where one has it.
 func Lock(dir string) (release func() error, err error) {
@@ -23,7 +26,7 @@ func Lock(dir string) (release func() error, err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf("state dir %s is in use by %s: end it first, or name another one with --state-dir", dir, owner(path))
+			err = fmt.Errorf("state dir %s %w by %s: end it first, or name another one with --state-dir", dir, ErrInUse, owner(path))
 		} else {
 			err = fmt.Errorf("lock %s: %w", path, err)
 		}
