@@ -114,8 +114,13 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
 	if err != nil {
 		return err
 	}
+	past, err := journal.OpenHistory(ctx, filepath.Join(a.cfg.StateDir, "history.db"), store, journal.HistoryOptions{Keep: a.cfg.History})
+	if err != nil {
+		return err
+	}
+	a.onClose(past.Close)
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
-		Queue: a.cfg.Queue, Journal: store, Logger: a.log,
+		Queue: a.cfg.Queue, Journal: store, History: past, Logger: a.log,
 		Cluster: a.cfg.Cluster, Version: a.cfg.Version, Admins: a.cfg.Admins, TokenFile: a.cfg.TokenFile,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,
 	})

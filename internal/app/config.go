@@ -33,6 +33,7 @@ type Config struct {
 	HostBinary string   // the program that hosts run; "" = this one
 	HostLocal  bool     // hosts share this machine's file system: nothing is fetched
 
+	History    time.Duration // how long ended jobs stay in bhist and bacct; 0 = 30 days
 	Queue      queue.Config
 	Controller controller.Config
 	Outer      controller.OuterConfig // the intent, if any, and the limits of the target
@@ -84,6 +85,9 @@ func (c *Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return invalid("tls-cert and tls-key: give both or none")
+	}
+	if c.History < 0 {
+		return invalid("history %v: want a positive duration", c.History)
 	}
 	if c.ElectionTimeout < time.Second {
 		return invalid("election-timeout %v: want at least 1s", c.ElectionTimeout)

@@ -53,11 +53,12 @@ var allowances = []allowance{
 	},
 
 	// The batch system.
-	{pkg: "queue/wire", own: []string{"queue"}, foreign: []string{gogo}},
-	{pkg: "queue/journal", own: []string{"queue", "queue/wire"}, foreign: []string{sqlite, gogo}},
-	{pkg: "queue/daemon", own: []string{"queue", "queue/wire"}, foreign: []string{logrus, uuid, gogo, sys}},
+	{pkg: "queue/history", own: []string{"queue"}},
+	{pkg: "queue/wire", own: []string{"queue", "queue/history"}, foreign: []string{gogo}},
+	{pkg: "queue/journal", own: []string{"queue", "queue/history", "queue/wire"}, foreign: []string{sqlite, gogo}},
+	{pkg: "queue/daemon", own: []string{"queue", "queue/history", "queue/wire"}, foreign: []string{logrus, uuid, gogo, sys}},
 	{pkg: "queue/host", own: []string{"queue", "queue/wire"}, foreign: []string{logrus, uuid, gogo, sys}},
-	{pkg: "lsfbridge", own: []string{"queue"}},
+	{pkg: "lsfbridge", own: []string{"queue", "queue/history"}},
 	{pkg: "lsfbridge/openlava", own: []string{"lsfbridge", "queue"}, foreign: []string{logrus}},
 
 	// The Mesos side. The master that we embed shares nothing but the wire types with the client, so that the two
@@ -83,7 +84,7 @@ var allowances = []allowance{
 	{pkg: "internal/testneed"},
 	{
 		pkg: "cmd/sluice", own: []string{
-			"controller/...", "queue", "queue/wire", "queue/daemon", "queue/host", "lsfbridge/...", "internal/...",
+			"controller/...", "queue", "queue/history", "queue/wire", "queue/daemon", "queue/host", "lsfbridge/...", "internal/...",
 		},
 		foreign: []string{cobra, pflag, logrus, sys},
 	},

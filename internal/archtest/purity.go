@@ -7,7 +7,7 @@ import (
 )
 
 // purePackages decide and do nothing else.
-var purePackages = []string{"controller/...", "queue", "framework/fleet", "internal/sim/..."}
+var purePackages = []string{"controller/...", "queue", "queue/history", "framework/fleet", "internal/sim/..."}
 
 // impureImports are packages with which a file reaches out of the process, or gets randomness that no seed repeats.
 var impureImports = []string{

@@ -226,6 +226,9 @@ func (d *Daemon) listUsers(w http.ResponseWriter, r *http.Request) {
 
 func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
 	params := wire.Params{KillGrace: d.cfg.KillGrace}
+	if d.cfg.History != nil {
+		params.History = d.cfg.History.Keep()
+	}
 	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
 		c := q.Config()
 		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Queue   queue.Config
 	Journal Journal // stays the caller's: close it after Stop
+	History History // of Journal; stays the caller's likewise; nil = none is kept
 	Logger  logrus.FieldLogger
 
 	Cluster    string   // name that lsid shows ("sluice")

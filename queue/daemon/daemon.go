@@ -38,6 +38,7 @@ type Daemon struct {
 	requests chan *request
 	quit     chan struct{} // closed when the daemon is to end
 	ended    chan struct{} // closed when the owner has ended
+	happened chan struct{} // there are events that the history has not read
 	stop     sync.Once
 	services sync.WaitGroup
 
@@ -69,7 +70,8 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: config, log: config.Logger, mux: http.NewServeMux(), started: now(),
 		requests: make(chan *request, maxQueued), quit: make(chan struct{}), ended: make(chan struct{}),
-		hosting: newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
+		happened: make(chan struct{}, 1),
+		hosting:  newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
 		closers: make(map[*closer]struct{}),
 		owned: owned{
 			events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
@@ -91,6 +93,10 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 	}
 	d.routes()
 	d.services.Go(d.compactor)
+	if config.History != nil {
+		d.news() // of what an earlier daemon journaled last
+		d.services.Go(d.historian)
+	}
 	go d.own()
 	return d, nil
 }
@@ -125,15 +131,8 @@ func (d *Daemon) rebuild(ctx context.Context) (*queue.Queue, error) {
 
 // compactor compacts the journal from time to time.
 func (d *Daemon) compactor() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := d.untilStop()
 	defer cancel()
-	go func() {
-		select {
-		case <-d.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	ticker := time.NewTicker(d.cfg.CompactEvery)
 	defer ticker.Stop()
 	for {
@@ -141,6 +140,11 @@ func (d *Daemon) compactor() {
 		case <-d.quit:
 			return
 		case <-ticker.C:
+		}
+		if d.cfg.History != nil {
+			if err := d.cfg.History.Maintain(ctx, now()); err != nil && !errors.Is(err, context.Canceled) {
+				d.log.WithError(err).Warn("cannot keep the history; trying again later")
+			}
 		}
 		deleted, err := d.cfg.Journal.Compact(ctx)
 		switch {

@@ -151,7 +151,11 @@ func (d *Daemon) step(batch []*request) {
 			return
 		}
 	}
+	happened := len(d.events) > 0
 	d.act(changes)
+	if happened {
+		d.news()
+	}
 }
 
 // decide applies the changes, ticks and schedules; what happened is in d.events.

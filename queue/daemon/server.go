@@ -22,19 +22,21 @@ import (
 // routes adds the daemon's own handlers.
 func (d *Daemon) routes() {
 	for pattern, h := range map[string]http.HandlerFunc{
-		"POST /v1/jobs":          d.submit,
-		"POST /v1/jobs/batch":    d.submitBatch,
-		"POST /v1/jobs/query":    d.queryJobs,
-		"POST /v1/jobs/arrays":   d.queryArrays,
-		"POST /v1/jobs/act":      d.actOnJobs,
-		"GET /v1/jobs/{id}/wait": d.waitForJob,
-		"GET /v1/queues":         d.listQueues,
-		"POST /v1/queues/{name}": d.changeQueue,
-		"GET /v1/users":          d.listUsers,
-		"GET /v1/params":         d.showParams,
-		"GET /v1/hosts":          d.listHosts,
-		"POST /v1/hosts/{name}":  d.changeHost,
-		"GET /v1/cluster":        d.showCluster,
+		"POST /v1/jobs":            d.submit,
+		"POST /v1/jobs/batch":      d.submitBatch,
+		"POST /v1/jobs/query":      d.queryJobs,
+		"POST /v1/jobs/arrays":     d.queryArrays,
+		"POST /v1/jobs/act":        d.actOnJobs,
+		"GET /v1/jobs/{id}/wait":   d.waitForJob,
+		"POST /v1/history/jobs":    d.queryPast,
+		"POST /v1/history/summary": d.summarizePast,
+		"GET /v1/queues":           d.listQueues,
+		"POST /v1/queues/{name}":   d.changeQueue,
+		"GET /v1/users":            d.listUsers,
+		"GET /v1/params":           d.showParams,
+		"GET /v1/hosts":            d.listHosts,
+		"POST /v1/hosts/{name}":    d.changeHost,
+		"GET /v1/cluster":          d.showCluster,
 	} {
 		d.Handle(pattern, User, h)
 	}

@@ -5,17 +5,23 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 
 	"sluice/queue"
 )
 
 // Compact deletes the events of jobs and hosts that are forgotten and gives how many it deleted. It works in small
 // transactions between which others write. A crash at any point leaves a journal whose replay is right: what is to go is
-// first marked as dropped, which Replay heeds. The newest job stays, so that its number is not given out again.
+// first marked as dropped, which Replay heeds. The newest job stays, so that its number is not given out again; and so do jobs
+// of which a History that follows has not durably read all.
 func (j *Journal) Compact(ctx context.Context) (deleted int, err error) {
 	j.mu.Lock()
-	garbage := j.garbage
-	j.garbage = false
+	garbage, last, read := j.garbage, j.next-1, int64(math.MaxInt64)
+	if j.follower {
+		read = j.followed
+	}
+	j.garbage = last > read
 	j.mu.Unlock()
 	if !garbage {
 		return 0, nil
@@ -27,7 +33,10 @@ func (j *Journal) Compact(ctx context.Context) (deleted int, err error) {
 			j.mu.Unlock()
 		}
 	}()
-	if err := j.markDropped(ctx); err != nil {
+	if err := j.Put(ctx, ownBucket, map[string][]byte{lastKey: []byte(strconv.FormatInt(last, 10))}); err != nil {
+		return 0, err
+	}
+	if err := j.markDropped(ctx, read); err != nil {
 		return 0, err
 	}
 	dropped, err := j.numbers(ctx, "SELECT job FROM dropped")

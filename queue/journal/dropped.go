@@ -9,14 +9,17 @@ import (
 
 // markDropped marks the jobs that nothing remembers any more: forgotten as a whole or each element of them, and not named by
 // the dependency condition of a job that stays, which is resolved anew when its submission is replayed.
-func (j *Journal) markDropped(ctx context.Context) error {
+// Events after read have not been read by all.
+func (j *Journal) markDropped(ctx context.Context, read int64) error {
 	f := forgotten{remembered: make(map[int64]int), gone: make(map[int64]bool), waits: make(map[int64]wait)}
 	err := j.scan(ctx, func(r storedRow) error {
 		o, err := j.outline(r)
 		if err != nil {
 			return err
 		}
-		f.visit(o)
+		if o.Kind != queue.JobForgotten || r.seq <= read {
+			f.visit(o)
+		}
 		return nil
 	})
 	if err != nil {

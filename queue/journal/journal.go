@@ -33,6 +33,9 @@ type Journal struct {
 	conn     *sql.Conn
 	insert   *sql.Stmt
 	envs     envCache
+	next     int64 // number of the next event; numbers are never given twice
+	follower bool  // a History reads the events, and has durably read those up to followed
+	followed int64
 	garbage  bool // there may be something to compact
 	unclean  bool // the last transaction could not be rolled back: connect anew
 	closed   bool
@@ -110,13 +113,32 @@ func (j *Journal) connect(ctx context.Context) (err error) {
 	if err := migrate(ctx, conn); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO events(env, data) VALUES(?, ?)")
+	last, err := lastEvent(ctx, conn)
 	if err != nil {
 		return err
 	}
-	j.db, j.conn, j.insert, j.envs, j.unclean = db, conn, insert, envCache{}, false
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO events(seq, env, data) VALUES(?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	j.db, j.conn, j.insert, j.envs, j.unclean, j.next = db, conn, insert, envCache{}, false, last+1
 	return nil
 }
+
+// lastEvent is the number of the newest event ever, also where compaction has deleted it.
+func lastEvent(ctx context.Context, conn *sql.Conn) (int64, error) {
+	var stored, deleted sql.NullInt64
+	err := conn.QueryRowContext(ctx, "SELECT (SELECT max(seq) FROM events), (SELECT CAST(value AS INTEGER) FROM buckets WHERE bucket = ? AND key = ?)",
+		ownBucket, lastKey).Scan(&stored, &deleted)
+	return max(stored.Int64, deleted.Int64), err
+}
+
+// The journal's own bucket: the newest event number at the last compaction, and the journal's identity.
+const (
+	ownBucket = "journal"
+	lastKey   = "last"
+	idKey     = "id"
+)
 
 // Append makes events durable, in order, in one transaction: all of them or, on error, none. A done ctx refuses it before
 // it starts; once started it is not interrupted. An event's spec must not change meanwhile.
@@ -134,23 +156,23 @@ func (j *Journal) Append(ctx context.Context, events []queue.Event) error {
 		garbage = garbage || events[i].Kind == queue.JobForgotten || events[i].Kind == queue.HostRemoved
 	}
 	err := j.transact(ctx, func(ctx context.Context) error {
-		for _, r := range rows {
+		for i, r := range rows {
 			env, err := j.storeEnv(ctx, r.env)
 			if err != nil {
 				return err
 			}
-			if _, err := j.insert.ExecContext(ctx, env, r.data); err != nil {
+			if _, err := j.insert.ExecContext(ctx, j.next+int64(i), env, r.data); err != nil {
 				return err
 			}
 		}
 		j.garbage = j.garbage || garbage
 		return nil
-	})
+	}, func() { j.next += int64(len(rows)) })
 	return j.explain("append to", err)
 }
 
-// transact runs change in one transaction, with j.mu held.
-func (j *Journal) transact(ctx context.Context, change func(context.Context) error) (err error) {
+// transact runs change in one transaction, and each of after when it is committed, with j.mu held.
+func (j *Journal) transact(ctx context.Context, change func(context.Context) error, after ...func()) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -167,6 +189,9 @@ func (j *Journal) transact(ctx context.Context, change func(context.Context) err
 	if err == nil {
 		if _, err = j.conn.ExecContext(ctx, "COMMIT"); err == nil {
 			j.envs.commit()
+			for _, f := range after {
+				f()
+			}
 			return nil
 		}
 	}

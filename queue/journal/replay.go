@@ -48,13 +48,18 @@ type storedRow struct {
 
 // scan calls each with every event that was there when it began, page by page.
 func (j *Journal) scan(ctx context.Context, each func(storedRow) error) error {
+	return j.scanAfter(ctx, 0, each)
+}
+
+// scanAfter is scan for the events after one.
+func (j *Journal) scanAfter(ctx context.Context, after int64, each func(storedRow) error) error {
 	var last sql.NullInt64
 	err := j.query(ctx, func() {}, []any{&last}, "SELECT max(seq) FROM events")
 	if err != nil {
 		return j.explain("read", err)
 	}
 	page := make([]storedRow, 0, pageRows)
-	for after := int64(0); after < last.Int64; {
+	for after < last.Int64 {
 		page = page[:0]
 		var r storedRow
 		err := j.query(ctx, func() {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/queue"
+	"sluice/queue/history"
 )
 
 // Limits of the client API; more is refused with KindInvalid.
@@ -98,6 +99,12 @@ type Cluster struct {
 	User       string    `json:"user"`  // who the caller is to the daemon
 	Admin      bool      `json:"admin"` // and whether an administrator
 	StartedAt  time.Time `json:"startedAt"`
+}
+
+// PastRequest asks for what became of jobs.
+type PastRequest struct {
+	Filter history.Filter `json:"filter"`
+	Events bool           `json:"events,omitempty"` // what happened to each, too
 }
 
 // Params are the parameters of the daemon that users may want to know.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"sluice/queue"
+	"sluice/queue/history"
 )
 
 var hostname = sync.OnceValue(func() string {
@@ -95,6 +96,17 @@ func (c *Client) Hosts(ctx context.Context) ([]queue.Host, error) {
 func (c *Client) SetHost(ctx context.Context, name string, open bool) error {
 	_, err := fetch[struct{}](ctx, c, http.MethodPost, "/v1/hosts/"+url.PathEscape(name), Change{Open: &open})
 	return err
+}
+
+// Past calls each with what became of the selected jobs, in the order of their ids, as it comes from the daemon. Each element of an
+// array is one.
+func (c *Client) Past(ctx context.Context, ask PastRequest, each func(history.Past) error) error {
+	return stream(ctx, c, "/v1/history/jobs", ask, each)
+}
+
+// PastSummary sums up the ended jobs among the selected ones.
+func (c *Client) PastSummary(ctx context.Context, filter history.Filter) (history.Summary, error) {
+	return fetch[history.Summary](ctx, c, http.MethodPost, "/v1/history/summary", PastRequest{Filter: filter})
 }
 
 // Users are those who have jobs, by name.
