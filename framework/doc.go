@@ -20,6 +20,9 @@
 //
 // # Link
 //
+// The leading master comes from a Detector: a list of URLs, or ZooKeeper (package zk). A lost ZooKeeper does not end a link that
+// works; another master's registration does, and cuts a backoff short.
+//
 //	          ┌──────────────── backoff with jitter, at most 15 s ───────────────┐
 //	          v                                                                  │
 //	find leader ──> SUBSCRIBE ──> SUBSCRIBED ──> connected ──stream ends, 5 heartbeats missed, stale stream id──┘
@@ -34,5 +37,6 @@
 //     acknowledged. A kill -9 between any two calls leaves no task that the store does not tell of.
 //   - No offer waits: one that cannot be used within a second because the store or the batch system is slow is declined.
 //   - A call is sent only under the subscription that it was made for, and in order.
-//   - An ACCEPT is never sent twice.
+//   - An ACCEPT is never sent twice, and none while Config.Leads says no.
+//   - A framework id that the store has is never replaced but by order (Config.NewFrameworkID, Config.NewCluster).
 package framework
