@@ -14,11 +14,11 @@
 //	Waiting ──────────────────────────> Leading
 //	   ^                                 │   ^
 //	   │ another                         │   │ connected again, and still the lowest,
-//	   │ is ahead     no word for 11/12  v   │ or the lowest anew
+//	   │ is ahead      no answer for     v   │ or the lowest anew
 //	   └─────────────────────────────── Doubtful
-//	                 of the session's time
+//	             11/12 of the session's time
 //
 // Only Leading is the right to act. Doubtful begins before the session can have ended in ZooKeeper, by this machine's
-// monotonic clock: nobody else can lead before we have stopped. Each candidate watches the one before it, so that the end
-// of one wakes one.
+// monotonic clock, counted from when the last request was sent that was answered: nobody else can lead before we have
+// stopped, however long answers take. Each candidate watches the one before it, so that the end of one wakes one.
 package zk

@@ -77,6 +77,7 @@ type Election struct {
 
 	mu       sync.Mutex
 	standing Standing
+	since    int // epoch of the session that the standing was found in
 }
 
 // Stand takes a place in the line at an address; it does not wait. name tells others who we are.
@@ -102,7 +103,10 @@ func (e *Election) Close() {
 
 // Leads says whether we may act now, by the clock: also a process that was stopped and goes on is told no.
 func (e *Election) Leads() bool {
-	return e.Standing().State == Leading && time.Now().Before(e.session.surely())
+	e.mu.Lock()
+	state, since := e.standing.State, e.since
+	e.mu.Unlock()
+	return state == Leading && time.Now().Before(e.session.surely(since))
 }
 
 // Standing is how it was last seen.
@@ -151,7 +155,7 @@ func (e *Election) wait(watch <-chan zk.Event, pause time.Duration) {
 	for {
 		var doubt <-chan time.Time
 		if e.Standing().State == Leading {
-			doubt = time.After(time.Until(e.session.surely()))
+			doubt = time.After(time.Until(e.session.surely(e.epoch)))
 		}
 		select {
 		case <-watch:
@@ -172,7 +176,7 @@ func (e *Election) wait(watch <-chan zk.Event, pause time.Duration) {
 
 // doubt ends the right to act if the servers have said nothing for too long.
 func (e *Election) doubt() {
-	if time.Now().Before(e.session.surely()) {
+	if time.Now().Before(e.session.surely(e.epoch)) {
 		return
 	}
 	trouble := e.session.explain(zk.ErrConnectionClosed)
@@ -229,6 +233,7 @@ func (e *Election) settle(place int, names []string) error {
 			s.State = Leading
 		}
 		s.Leader, s.Behind, s.Trouble = names[0], names[1:], nil
+		e.since = e.epoch
 	})
 	return nil
 }

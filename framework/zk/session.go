@@ -2,7 +2,6 @@ package zk
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -31,7 +30,7 @@ type session struct {
 	connected bool
 	epoch     int       // counts the ended sessions
 	failure   error     // the newest of a dial
-	heard     time.Time // when the servers' last word came
+	heard     time.Time // when the last request was sent that was answered in this session; zero = there is no session
 	timeout   time.Duration
 }
 
@@ -81,11 +80,14 @@ func (s *session) state() (connected bool, epoch int) {
 	return s.connected, s.epoch
 }
 
-// surely is when our session could first be over in ZooKeeper without our knowing: the servers count from a word of ours
-// that is older than the answer which we heard last, by less than the twelfth that is left as a margin.
-func (s *session) surely() time.Time {
+// surely is until when our session, of the given epoch, must still live in ZooKeeper: the servers count from when they got a
+// request of ours, which was after we sent it. A twelfth is left for us to stop in.
+func (s *session) surely(epoch int) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if epoch != s.epoch || s.heard.IsZero() {
+		return time.Time{}
+	}
 	return s.heard.Add(s.timeout - s.timeout/12)
 }
 
@@ -145,57 +147,23 @@ func (s *session) dial(patience time.Duration) zk.Dialer {
 	}
 }
 
-// line is a connection that notes when words come, and the session's time that the servers grant: the client tells neither.
-type line struct {
-	net.Conn
-	session  *session
-	patience time.Duration
-	first    []byte // up to grantBytes of the first answer
-}
-
-var _ net.Conn = (*line)(nil)
-
-// grantBytes of the answer to a connection request hold its length, the protocol's version and the session's time in
-// milliseconds, each a big-endian int32.
-const grantBytes = 12
-
-// Read notes when something comes.
-func (l *line) Read(p []byte) (int, error) {
-	n, err := l.Conn.Read(p)
-	if n > 0 {
-		l.session.hear(l.granted(p[:n]))
-	}
-	return n, err
-}
-
-// granted is the session's time when p completes what tells it, else 0.
-func (l *line) granted(p []byte) time.Duration {
-	if len(l.first) == grantBytes {
-		return 0
-	}
-	l.first = append(l.first, p[:min(len(p), grantBytes-len(l.first))]...)
-	if len(l.first) < grantBytes {
-		return 0
-	}
-	return time.Duration(binary.BigEndian.Uint32(l.first[8:])) * time.Millisecond
-}
-
-func (s *session) hear(granted time.Duration) {
+// begun is that the servers have granted a session, or taken up ours, at a request sent at a time. With no id ours has ended.
+func (s *session) begun(id int64, granted time.Duration, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = time.Now()
-	if granted > 0 {
-		s.timeout = granted
+	s.heard, s.timeout = sent, granted
+	if id == 0 {
+		s.heard = time.Time{}
 	}
 }
 
-// SetReadDeadline takes a deadline, or the end of our patience if that is sooner. The zero time means no deadline: between
-// two answers there may be any time.
-func (l *line) SetReadDeadline(t time.Time) error {
-	if limit := time.Now().Add(l.patience); t.After(limit) {
-		t = limit
+// answered is that the servers had a request that was sent at a time.
+func (s *session) answered(sent time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sent.After(s.heard) {
+		s.heard = sent
 	}
-	return l.Conn.SetReadDeadline(t)
 }
 
 // roundRobin gives the servers' names one after the other, so that each dial looks a name up anew: the client's own way looks
