@@ -28,3 +28,12 @@ func (c *Controller) Configure(now time.Time, cfg Config) error {
 	}
 	return nil
 }
+
+// Resume takes a goal that was in force before a restart, within the limits: a
+// Hold before the first Step keeps it. Call it before the first Step.
+func (c *Controller) Resume(goal int) {
+	c.begun = true
+	c.goal = c.cfg.clamp(max(goal, 0))
+	c.scaleIn.reset(c.goal)
+	c.last.Goal = c.goal
+}

@@ -139,6 +139,28 @@ func NewOuter(cfg OuterConfig, inner time.Duration, target float64) (*Outer, err
 	return o, nil
 }
 
+// Learnt is what an outer loop knows of its plant, to be kept over a restart.
+type Learnt struct {
+	// Target is τ, and Mismatch the measured by the modelled wait.
+	Target   float64 `json:"target"`
+	Mismatch float64 `json:"mismatch"`
+}
+
+// Learnt returns what is known now.
+func (o *Outer) Learnt() Learnt { return Learnt{o.move.Target, math.Exp(o.bias)} }
+
+// Resume takes what an outer loop of the same intent had learnt, within the
+// limits; what cannot be is left out. Call it before the first Step.
+func (o *Outer) Resume(l Learnt) {
+	if l.Target > 0 && l.Target <= maxTarget {
+		o.move.Target = math.Min(math.Max(l.Target, o.cfg.TargetMin), o.cfg.TargetMax)
+	}
+	if bias := math.Log(l.Mismatch); l.Mismatch > 0 && l.Mismatch <= math.MaxFloat64 {
+		prior := o.cfg.Intent.prior()
+		o.bias = math.Min(math.Max(bias, prior-maxBias), prior+maxBias)
+	}
+}
+
 // Config returns the settings in force.
 func (o *Outer) Config() OuterConfig { return o.cfg }
 

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -49,6 +50,15 @@ func TestWeightOfPendingSlots(t *testing.T) {
 	submit(t, q, other)
 	if l := q.Load(); l.PendingWeight != 1.5 || l.Pending != 3 {
 		t.Errorf("weight %v of %d pending, want 1.5 of 3", l.PendingWeight, l.Pending)
+	}
+	must(t, q.SetWeight("idle", 4))
+	if l := q.Load(); l.PendingWeight != 3.5 {
+		t.Errorf("weight %v after a change, want 3.5", l.PendingWeight)
+	}
+	for _, err := range []error{q.SetWeight("nosuch", 2), q.SetWeight("idle", 0), q.SetWeight("idle", math.NaN())} {
+		if err == nil {
+			t.Error("a weight that cannot be was set")
+		}
 	}
 	specs[2].Weight = 101
 	if _, err := queue.New(queue.Config{Queues: specs}); err == nil {

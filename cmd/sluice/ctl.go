@@ -63,6 +63,7 @@ func printStatus(out io.Writer, data json.RawMessage, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false) // wait<=10m
 		return encoder.Encode(s)
 	}
 	ratio := "-"
@@ -81,13 +82,16 @@ func printStatus(out io.Writer, data json.RawMessage, asJSON bool) error {
 framework  %s%s
 load       %d running, %d pending, %d waiting (slots)
 intent     %s
-ratio      %s, target %.4g (kp %g, ki %g, kd %g)
+ratio      %s, target %.4g%s (kp %g, ki %g, kd %g)
+weights    %s
+set live   %s
 goal       %d slots: %s
 supply     %d slots, %d of them in flight
 hosts      %s
 offers     %d accepted, %d declined; suppressed: %v
 poll       %.1f s ago, %d errors so far
-`, s.Master, connection, s.FrameworkID, electionLine(s.Election), s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, s.Kp, s.Ki, s.Kd, s.Goal, s.Reason,
+`, s.Master, connection, s.FrameworkID, electionLine(s.Election), s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, targetLimits(&s), s.Kp, s.Ki, s.Kd,
+		weightsLine(&s), liveLine(&s), s.Goal, s.Reason,
 		s.Supply, s.InFlight, strings.Join(append(hosts, fmt.Sprintf("%d joined", s.Hosts)), ", "),
 		s.OffersAccepted, s.OffersDeclined, s.Suppressed, s.PollAgeSeconds, s.Errors)
 	return err
@@ -108,29 +112,77 @@ func electionLine(e *app.ElectionStatus) string {
 	return line + ", waiting to take over: " + strings.Join(e.Behind, ", ")
 }
 
-// intentLine is the intent, how far it is met, and why the target is what it is.
+// intentLine is the intent, whether its promise holds, what it has learnt, and why the target is what it is.
 func intentLine(s *app.Status) string {
 	if s.IntentReason == "" {
 		return "none"
 	}
 	measured := "not measured yet"
-	if s.IntentMeasured != nil {
-		measured = fmt.Sprintf("measured %.4g", *s.IntentMeasured)
-		if strings.HasPrefix(s.Intent, "wait") {
-			measured += " s"
+	if s.IntentMeasured != nil && s.IntentHolds != nil {
+		verdict := "exceeded"
+		if *s.IntentHolds {
+			verdict = "holds"
 		}
+		unit := ""
+		if strings.HasPrefix(s.Intent, "wait") {
+			unit = " s"
+		}
+		measured = fmt.Sprintf("%s: measured %.4g of %.4g%s", verdict, *s.IntentMeasured, s.IntentLimit, unit)
 	}
-	return fmt.Sprintf("%s, %s; target: %s", s.Intent, measured, s.IntentReason)
+	run := "run times not known yet"
+	if s.RunSeconds > 0 {
+		run = fmt.Sprintf("jobs run %.4g s", s.RunSeconds)
+	}
+	return fmt.Sprintf("%s %s, %s; target: %s", s.Intent, measured, run, s.IntentReason)
+}
+
+// targetLimits is how far an intent may move the target.
+func targetLimits(s *app.Status) string {
+	if s.IntentReason == "" {
+		return ""
+	}
+	return fmt.Sprintf(" within %.4g to %.4g", s.TargetMin, s.TargetMax)
+}
+
+func weightsLine(s *app.Status) string {
+	if len(s.Weights) == 0 {
+		return "1 for all queues"
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(s.Weights)) {
+		parts = append(parts, fmt.Sprintf("%s %g", name, s.Weights[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// liveLine is what is in force in place of the command line's settings.
+func liveLine(s *app.Status) string {
+	if len(s.Live) == 0 {
+		return "nothing"
+	}
+	return strings.Join(s.Live, ", ") + " (ctl set --reset returns to the command line's)"
 }
 
 func newSetCommand() *cobra.Command {
 	var target, kp, ki, kd float64
 	var intent string
+	var weights []string
+	var reset bool
 	cmd := &cobra.Command{
-		Use:     "set",
-		Short:   "Change the target or the gains, without a bump",
-		Example: "  sluice ctl set --target 1\n  sluice ctl set --ki 0.05 --kd 0\n  sluice ctl set --intent 'wait<=10m'\n  sluice ctl set --intent none",
-		Args:    cobra.NoArgs,
+		Use:   "set",
+		Short: "Change the target, the intent, the gains or weights, without a bump",
+		Long: `Change the target, the intent, the gains or weights of queues of a running system, without a bump.
+
+What is set live, also by flex and pause, outlasts a restart: the newest word wins. It is in force until it is set again, until
+--reset, or until the system is started with another value of the same flag than when it was set. ctl status shows what is
+set live, and the log of a start does.`,
+		Example: `  sluice ctl set --target 1
+  sluice ctl set --ki 0.05 --kd 0
+  sluice ctl set --intent 'wait<=10m' --target 2     # begin at a target of 2
+  sluice ctl set --intent none                       # back to the target that was set
+  sluice ctl set --queue-weight priority=2
+  sluice ctl set --reset                             # back to the flags of the start`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var order app.Control
 			for name, v := range map[string]struct {
@@ -150,18 +202,35 @@ func newSetCommand() *cobra.Command {
 				}
 				order.Intent = i.String()
 			}
-			if order == (app.Control{}) {
-				return usageError{errors.New("ctl set: want at least one of --target, --intent, --kp, --ki, --kd")}
+			for _, text := range weights {
+				name, weight, err := parseWeight(text)
+				if err != nil {
+					return usageError{fmt.Errorf("queue-weight %q: %w", text, err)}
+				}
+				if order.Weights == nil {
+					order.Weights = make(map[string]float64)
+				}
+				order.Weights[name] = weight
+			}
+			if order.Reset = reset; !reset && !changesLaw(cmd) {
+				return usageError{errors.New("ctl set: want at least one of --target, --intent, --kp, --ki, --kd, --queue-weight, --reset")}
 			}
 			return sendControl(cmd, order)
 		},
 	}
-	cmd.Flags().Float64Var(&target, "target", 0, "running per pending slots")
+	cmd.Flags().Float64Var(&target, "target", 0, "running per pending slots; with --intent, where it begins")
 	cmd.Flags().StringVar(&intent, "intent", "", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed target")
 	cmd.Flags().Float64Var(&kp, "kp", 0, "proportional gain")
 	cmd.Flags().Float64Var(&ki, "ki", 0, "integral gain, 1/s")
 	cmd.Flags().Float64Var(&kd, "kd", 0, "derivative gain, s")
+	cmd.Flags().StringArrayVar(&weights, "queue-weight", nil, "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100; repeatable")
+	cmd.Flags().BoolVar(&reset, "reset", false, "first back to what the flags of the start say: target, intent, gains, weights, flex and pause")
 	return cmd
+}
+
+// changesLaw reports whether a flag of ctl set was given that changes something.
+func changesLaw(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"target", "intent", "kp", "ki", "kd", "queue-weight"}, cmd.Flags().Changed)
 }
 
 func newFlexCommand() *cobra.Command {

@@ -85,11 +85,20 @@ var _ pflag.Value = (*weightFlag)(nil)
 func (f *weightFlag) String() string { return "" }
 func (f *weightFlag) Type() string   { return "queue=weight" }
 
-func (f *weightFlag) Set(text string) error {
+// parseWeight reads QUEUE=WEIGHT.
+func parseWeight(text string) (name string, weight float64, err error) {
 	name, number, _ := strings.Cut(text, "=")
-	weight, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(weight >= 0.01 && weight <= 100) {
-		return errors.New("want QUEUE=WEIGHT with a weight from 0.01 to 100")
+	weight, err = strconv.ParseFloat(number, 64)
+	if err != nil || name == "" || !(weight >= 0.01 && weight <= 100) {
+		return "", 0, errors.New("want QUEUE=WEIGHT with a weight from 0.01 to 100")
+	}
+	return name, weight, nil
+}
+
+func (f *weightFlag) Set(text string) error {
+	name, weight, err := parseWeight(text)
+	if err != nil {
+		return err
 	}
 	if len(f.config.Queues) == 0 {
 		f.config.Queues = queue.DefaultQueues()

@@ -193,10 +193,12 @@ func (s *simulation) choose() ([]contender, error) {
 
 // intending is the policy of an intent.
 func (s *simulation) intending(text string) (contender, error) {
-	limits, err := s.outer, error(nil)
-	if limits.Intent, err = controller.ParseIntent(text); err != nil {
+	intent, err := controller.ParseIntent(text)
+	if err != nil {
 		return contender{}, err
 	}
+	limits := s.outer
+	limits.Intent = intent
 	policy, err := sim.NewIntent(s.controller, limits)
 	return contender{policy: policy, target: s.controller.Target}, err
 }

@@ -25,6 +25,9 @@ type App struct {
 	daemon    *daemon.Daemon
 	framework *framework.Framework
 	loop      *loop
+	store     store
+	settings  *settings
+	applying  sync.Mutex // one change at a time
 	listener  net.Listener
 	security  *tls.Config
 
@@ -64,6 +67,10 @@ func (a *App) open(ctx context.Context) error {
 	}
 	a.loop.observer = a.cfg.Observe
 	a.framework.SetFloor(a.cfg.Controller.MinSlots)
+	a.store = store
+	if err := a.takeUpSettings(ctx); err != nil {
+		return err
+	}
 	if err := a.serve(); err != nil {
 		return err
 	}

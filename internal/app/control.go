@@ -1,9 +1,12 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"sluice/framework"
@@ -34,22 +37,60 @@ func (a *App) Status() Status {
 	}
 	s.Hosts, s.Election = f.Joined, a.electionStatus()
 	a.loop.fill(&s)
+	s.Live, s.Weights = a.liveSettings()
 	return s
 }
 
-// Apply makes a change to the running system, or none of it.
-func (a *App) Apply(c Control) error {
-	if err := a.loop.apply(c); err != nil {
+// Apply makes a change to the running system, durably, or none of it.
+func (a *App) Apply(ctx context.Context, c Control) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	c.Intent = strings.TrimSpace(c.Intent)
+	if err := a.checkWeights(c.Weights); err != nil {
+		return err
+	}
+	if c.Drain != "" {
+		if err := a.framework.Drain(c.Drain); err != nil {
+			return err
+		}
+	}
+	order := a.settings.order(c)
+	return a.putInForce(ctx, order, func(aim Control, goal int) error { return a.settings.keep(ctx, c, aim, goal) })
+}
+
+// putInForce makes a change without a reset or a drain.
+func (a *App) putInForce(ctx context.Context, c Control, keep func(aim Control, goal int) error) error {
+	if err := a.loop.apply(c, keep); err != nil {
 		return err
 	}
 	if c.Flex != nil {
 		a.framework.SetFloor(*c.Flex)
 	}
-	if c.Drain != "" {
-		return a.framework.Drain(c.Drain)
+	if len(c.Weights) > 0 {
+		return a.daemon.SetWeights(ctx, c.Weights)
 	}
 	return nil
 }
+
+// checkWeights refuses weights of queues that there are not, and weights that cannot be.
+func (a *App) checkWeights(weights map[string]float64) error {
+	var names []string
+	for _, q := range a.cfg.queues() {
+		names = append(names, q.Name)
+	}
+	for name, weight := range weights {
+		if !slices.Contains(names, name) {
+			return invalid("queue-weight: no queue %.60q, want one of %s", name, strings.Join(names, ", "))
+		}
+		if !(weight >= minWeight && weight <= maxWeight) {
+			return invalid("queue-weight %v of %s: want %v to %v", weight, name, minWeight, maxWeight)
+		}
+	}
+	return nil
+}
+
+// Weights of queues, as package queue takes them.
+const minWeight, maxWeight = 0.01, 100
 
 // maxControl bounds the body of a control request.
 const maxControl = 64 << 10
@@ -67,7 +108,7 @@ func (a *App) handleControl() {
 			wire.WriteError(w, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "control: " + err.Error()})
 			return
 		}
-		if err := a.Apply(c); err != nil {
+		if err := a.Apply(r.Context(), c); err != nil {
 			wire.WriteError(w, err)
 			return
 		}

@@ -13,7 +13,7 @@ func TestIntentMovesTheTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		batch := &fakeBatch{load: queue.Load{Running: 30, Pending: 100, FirstNeed: 1, PendingWeight: 1}, evidence: &queue.Evidence{}}
 		l, _ := newTestLoop(t, batch)
-		if err := l.apply(Control{Intent: "wait<=10m"}); err != nil {
+		if err := l.apply(Control{Intent: "wait<=10m"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		for range 600 { // jobs run 1000 s and wait 1000 s: τ must rise towards 1000/600
@@ -47,13 +47,13 @@ func TestIntentMovesTheTarget(t *testing.T) {
 			t.Errorf("target %v, want 1000/600", target)
 		}
 		target := 2.0
-		if err := l.apply(Control{Target: &target}); queue.KindOf(err) != queue.KindInvalid {
+		if err := l.apply(Control{Target: &target}, nil); queue.KindOf(err) != queue.KindInvalid {
 			t.Errorf("a target under an intent: %v, want a refusal", err)
 		}
-		if err := l.apply(Control{Intent: "wait<=soon"}); queue.KindOf(err) != queue.KindInvalid {
+		if err := l.apply(Control{Intent: "wait<=soon"}, nil); queue.KindOf(err) != queue.KindInvalid {
 			t.Errorf("a bad intent: %v, want a refusal", err)
 		}
-		if err := l.apply(Control{Intent: "none"}); err != nil || l.config().Target != 0.3 {
+		if err := l.apply(Control{Intent: "none"}, nil); err != nil || l.config().Target != 0.3 {
 			t.Errorf("target %v after the intent ended (%v), want the fixed 0.3", l.config().Target, err)
 		}
 	})

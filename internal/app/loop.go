@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,9 @@ type loop struct {
 	paused     bool
 	errors     int
 	failure    string // the newest error, "" after a good step
+
+	moved    bool                  // the target, by the intent, since the last look
+	remember func(context.Context) // after a move of the target by an intent; may be nil
 }
 
 func newLoop(cfg controller.Config, limits controller.OuterConfig, batch poller, fleet supplier, log logrus.FieldLogger) (*loop, error) {
@@ -69,6 +73,9 @@ func (l *loop) run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		l.step(ctx)
+		if l.remember != nil && l.takeMoved() {
+			l.remember(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -161,11 +168,17 @@ func (l *loop) config() controller.Config {
 	return l.controller.Config()
 }
 
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
 // errFlex is a minimum that is not a number of slots.
 var errFlex = errors.New("flex: want a number of slots from 0")
 
-// apply changes what Control names about the loop. Nothing is changed where it returns an error.
-func (l *loop) apply(c Control) error {
+// apply changes what Control names about the loop, once keep, if not nil, has made it durable: it is told the target and
+// intent that will be in force, and the goal now. Nothing is changed where apply returns an error.
+func (l *loop) apply(c Control, keep func(aim Control, goal int) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	cfg := l.controller.Config()
@@ -173,10 +186,13 @@ func (l *loop) apply(c Control) error {
 	if err != nil {
 		return err
 	}
-	if outer == nil {
+	switch {
+	case outer == nil:
 		cfg.Target = fixed
+	case outer != l.outer:
+		cfg.Target = outer.Last().Target
 	}
-	for _, v := range []struct{ to, from *float64 }{{&cfg.Target, c.Target}, {&cfg.Kp, c.Kp}, {&cfg.Ki, c.Ki}, {&cfg.Kd, c.Kd}} {
+	for _, v := range []struct{ to, from *float64 }{{&cfg.Kp, c.Kp}, {&cfg.Ki, c.Ki}, {&cfg.Kd, c.Kd}} {
 		if v.from != nil {
 			*v.to = *v.from
 		}
@@ -187,12 +203,20 @@ func (l *loop) apply(c Control) error {
 		}
 		cfg.MinSlots = *c.Flex
 	}
+	check := cfg
+	check.Target = fixed // also one that only waits for the end of an intent
+	if err := errors.Join(cfg.Validate(), check.Validate()); err != nil {
+		return invalid("%s", firstLine(err))
+	}
+	if keep != nil {
+		if err := keep(aimOf(outer, fixed), l.controller.Goal()); err != nil {
+			return err
+		}
+	}
 	if err := l.controller.Configure(time.Now(), cfg); err != nil {
-		return &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: err.Error()}
+		return fmt.Errorf("configure controller: %w", err)
 	}
-	if l.fixed = fixed; outer != l.outer {
-		l.outer = outer
-	}
+	l.fixed, l.outer = fixed, outer
 	if c.Paused != nil {
 		l.paused = *c.Paused
 	}

@@ -93,7 +93,7 @@ func TestPauseHoldsTheGoal(t *testing.T) {
 		l.step(t.Context())
 		held := fleet.last()
 		paused := true
-		if err := l.apply(Control{Paused: &paused}); err != nil {
+		if err := l.apply(Control{Paused: &paused}, nil); err != nil {
 			t.Fatal(err)
 		}
 		batch.load.Pending = 10_000
@@ -103,7 +103,7 @@ func TestPauseHoldsTheGoal(t *testing.T) {
 			t.Errorf("goal went from %d to %d while paused", held, fleet.last())
 		}
 		paused = false
-		if err := l.apply(Control{Paused: &paused}); err != nil {
+		if err := l.apply(Control{Paused: &paused}, nil); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Second)
@@ -119,7 +119,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 	l, _ := newTestLoop(t, &fakeBatch{})
 	before := l.config()
 	target, ki := 2.0, -1.0
-	err := l.apply(Control{Target: &target, Ki: &ki})
+	err := l.apply(Control{Target: &target, Ki: &ki}, nil)
 	if queue.KindOf(err) != queue.KindInvalid {
 		t.Errorf("a negative gain: %v, want a refusal", err)
 	}
@@ -127,10 +127,10 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		t.Error("half of a refused change was made")
 	}
 	flex := -1
-	if err := l.apply(Control{Flex: &flex}); queue.KindOf(err) != queue.KindInvalid {
+	if err := l.apply(Control{Flex: &flex}, nil); queue.KindOf(err) != queue.KindInvalid {
 		t.Errorf("a negative minimum: %v, want a refusal", err)
 	}
-	if err := l.apply(Control{Target: &target}); err != nil || l.config().Target != target {
+	if err := l.apply(Control{Target: &target}, nil); err != nil || l.config().Target != target {
 		t.Errorf("target %v after a good change (%v), want %v", l.config().Target, err, target)
 	}
 }

@@ -27,6 +27,18 @@ type Status struct {
 	IntentMeasured *float64 `json:"intentMeasured"`
 	// IntentReason is why the target is what it is, in one line; "" without an intent.
 	IntentReason string `json:"intentReason"`
+	// IntentLimit is what IntentMeasured is not to exceed, and IntentHolds whether it does not; 0 and nil where that is not known.
+	IntentLimit float64 `json:"intentLimit"`
+	IntentHolds *bool   `json:"intentHolds"`
+	// RunSeconds is the mean run time that the intent has learnt from what ended; 0 = not known.
+	RunSeconds float64 `json:"runSeconds"`
+	// TargetMin and TargetMax are how far an intent may move the target.
+	TargetMin float64 `json:"targetMin"`
+	TargetMax float64 `json:"targetMax"`
+	// Weights are those of queues that are not 1.
+	Weights map[string]float64 `json:"weights"`
+	// Live names the settings that were set live and are in force in place of the command line's.
+	Live []string `json:"live"`
 	// Weight is how much a pending slot counts in the mean, by the weights of queues.
 	Weight float64 `json:"weight"`
 
@@ -63,16 +75,20 @@ type ElectionStatus struct {
 	Trouble string   `json:"trouble,omitempty"` // why ZooKeeper does not answer
 }
 
-// Control is a change to a running system, as `sluice ctl` sends it. Fields that are nil or empty change nothing.
+// Control is a change to a running system, as `sluice ctl` sends it. Fields that are nil or empty change nothing. All but Drain
+// outlasts a restart, until Reset or until the command line says something new about the same setting.
 type Control struct {
-	Target *float64 `json:"target,omitempty"`
+	Reset  bool     `json:"reset,omitempty"`  // first, back to what the command line says
+	Target *float64 `json:"target,omitempty"` // with an intent: where it begins
 	Intent string   `json:"intent,omitempty"` // moves the target; "none" = back to the target that was set
 	Kp     *float64 `json:"kp,omitempty"`
 	Ki     *float64 `json:"ki,omitempty"`
 	Kd     *float64 `json:"kd,omitempty"`
 	Paused *bool    `json:"paused,omitempty"` // hold the goal as it is
 	Flex   *int     `json:"flex,omitempty"`   // hold at least so many slots (the minimum)
-	Drain  string   `json:"drain,omitempty"`  // close this host and release it when it is empty
+	// Weights are how much pending slots of queues count, 0.01 to 100.
+	Weights map[string]float64 `json:"weights,omitempty"`
+	Drain   string             `json:"drain,omitempty"` // close this host and release it when it is empty
 }
 
 // UnmarshalStatus reads a Status that a daemon sent.

@@ -58,7 +58,8 @@ type owned struct {
 	sessions map[string]*session // joined hosts
 	fresh    map[string]bool     // hosts whose newest session has said nothing yet: their token is good again
 	waiters  map[int64]map[*waiter]bool
-	cause    error // why the journal cannot be written; nil = it can
+	weights  map[string]float64 // of queues, where they are not the configuration's
+	cause    error              // why the journal cannot be written; nil = it can
 	retryAt  time.Time
 }
 
@@ -124,6 +125,9 @@ func (d *Daemon) loseStrangers(now time.Time) {
 func (d *Daemon) rebuild(ctx context.Context) (*queue.Queue, error) {
 	q, err := queue.New(d.cfg.Queue)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.weigh(q); err != nil {
 		return nil, err
 	}
 	return q, d.cfg.Journal.Replay(ctx, q.Apply)
