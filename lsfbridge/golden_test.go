@@ -124,7 +124,7 @@ func TestRecordedLongJobs(t *testing.T) {
 			var got []byte
 			for i := range jobs {
 				if i > 0 {
-					got = append(got, longRule...)
+					got = append(got, LongRule...)
 				}
 				got = jobs[i].AppendTo(got)
 			}

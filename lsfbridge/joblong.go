@@ -42,13 +42,15 @@ const (
 	longIndent = 21
 
 	schedulingTitle = " SCHEDULING PARAMETERS:"
-	longRule        = "------------------------------------------------------------------------------\n"
 	// thresholds of load: there are none.
 	thresholds = `           r15s   r1m  r15m   ut      pg    io   ls    it    tmp    swp    mem
  loadSched   -     -     -     -       -     -    -     -     -      -      -  
  loadStop    -     -     -     -       -     -    -     -     -      -      -  
 `
 )
+
+// LongRule stands between the jobs of bjobs -l, bhist -l and bacct -l.
+const LongRule = "------------------------------------------------------------------------------\n"
 
 // LongOf gives the facts that bjobs -l shows of a job.
 func LongOf(job *queue.Job, short bool) LongJob {
@@ -60,10 +62,7 @@ func LongOf(job *queue.Job, short bool) LongJob {
 	if spec.Name != "" || spec.Array != nil {
 		l.Name = shownName(job)
 	}
-	if spec.RunLimit > 0 {
-		minutes := fmt.Sprintf("%.1f min", spec.RunLimit.Minutes())
-		l.Limits = []string{fmt.Sprintf("%-24s", "RUNLIMIT"), fmt.Sprintf("%-24s", minutes)}
-	}
+	l.Limits = limitLines(spec)
 	l.addStart(job, short)
 	l.addEnd(job)
 	reasons := reasonLines(job.Reason)
@@ -77,6 +76,25 @@ func LongOf(job *queue.Job, short bool) LongJob {
 		}
 	}
 	return l
+}
+
+// limitLines are the lines of the block of limits.
+func limitLines(spec *queue.Spec) []string {
+	if spec.RunLimit <= 0 {
+		return nil
+	}
+	minutes := fmt.Sprintf("%.1f min", spec.RunLimit.Minutes())
+	return []string{fmt.Sprintf("%-24s", "RUNLIMIT"), fmt.Sprintf("%-24s", minutes)}
+}
+
+func appendLimits(b []byte, lines []string) []byte {
+	for i, line := range lines {
+		if i%2 == 0 { // each pair of names and values is a block
+			b = append(b, '\n')
+		}
+		b = append(append(append(b, ' '), line...), '\n')
+	}
+	return b
 }
 
 // orDefault is a project as LSF names it.
@@ -205,12 +223,7 @@ func (l *LongJob) AppendTo(b []byte) []byte {
 	b = append(b, '\n')
 	b = appendWrapped(b, l.head())
 	b = appendWrapped(b, l.SubmittedAt.Format(longTime)+": Submitted from host "+strings.Join(l.Submitted, ", ")+";")
-	for i, line := range l.Limits {
-		if i%2 == 0 { // each pair of names and values is a block
-			b = append(b, '\n')
-		}
-		b = append(append(append(b, ' '), line...), '\n')
-	}
+	b = appendLimits(b, l.Limits)
 	for i := range l.Events {
 		b = l.Events[i].appendTo(b)
 	}

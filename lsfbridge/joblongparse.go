@@ -18,7 +18,7 @@ func ParseLongJobs(text string, now time.Time) ([]LongJob, error) {
 		return nil, fmt.Errorf("parse bjobs -l output: more than %d bytes", maxTableBytes)
 	}
 	var jobs []LongJob
-	for part := range strings.SplitSeq(text, longRule) {
+	for part := range strings.SplitSeq(text, LongRule) {
 		l, err := parseLongJob(part, now)
 		if err != nil {
 			return nil, fmt.Errorf("parse bjobs -l output: job %d: %w", len(jobs)+1, err)

@@ -37,7 +37,7 @@ func (p *JobPrinter) Print(job *queue.Job) error {
 	switch q.Form {
 	case FormLong:
 		if p.printed > 0 {
-			p.line = append(p.line, longRule...)
+			p.line = append(p.line, LongRule...)
 		}
 		l := LongOf(job, q.ShortHost)
 		p.line = l.AppendTo(p.line)

@@ -161,7 +161,7 @@ func TestLongFormKeepsEverything(t *testing.T) {
 		var want []LongJob
 		for i, job := range jobs {
 			if i > 0 {
-				out = append(out, longRule...)
+				out = append(out, LongRule...)
 			}
 			l := LongOf(job, rapid.Bool().Draw(t, "short"))
 			out = l.AppendTo(out)

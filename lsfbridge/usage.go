@@ -37,6 +37,16 @@ var usages = map[string]string{
 	"bbot":    `bbot [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bparams": `bparams [-h] [-V] [-l]`,
 	"busers":  `busers [-h] [-V] [user_name ...] [all]`,
+	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 
+             [-n num_logfiles]
+             [-C time0,time1] [-S time0,time1] [-D time0,time1]
+             [-P project_name]
+             [-q queue_name] [-m host_name] [-J job_name]
+             [-u user_name | -u all] [jobId | "jobId[index]" ...]`,
+	"bacct": `bacct [-h] [-V] [-l] [-b] [-w] [-d] [-e]
+             [-C time0,time1] [-S time0,time1] [-D time0,time1]
+             [-u user_name ... | -u all] [-q queue_name ...] [-P project_name ...]
+             [-m host_name ...] [jobId | "jobId[index]" ...]`,
 	"bqueues": `bqueues [-h] [-V] [-w | -l] [-m host_name]
  [-u user_name] [queue_name ...]`,
 	"bhosts": `

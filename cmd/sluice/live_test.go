@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -19,15 +20,19 @@ func TestLiveScripts(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		past, err := journal.OpenHistory(t.Context(), filepath.Join(dir, "history.db"), store, journal.HistoryOptions{})
+		if err != nil {
+			return err
+		}
 		d, err := daemon.Open(t.Context(), daemon.Config{
-			Journal: store, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
+			Journal: store, History: past, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
 		})
 		if err != nil {
 			return err
 		}
 		e.Defer(func() {
 			d.Stop()
-			if err := store.Close(); err != nil {
+			if err := errors.Join(past.Close(), store.Close()); err != nil {
 				t.Error(err)
 			}
 		})
