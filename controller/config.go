@@ -68,7 +68,7 @@ func DefaultConfig() Config {
 	return Config{
 		Target:           0.3,
 		Kp:               0.1,
-		Ki:               0.005,
+		Ki:               0.003,
 		Kd:               0,
 		FeedForward:      1,
 		DerivativeFilter: 5 * time.Second,

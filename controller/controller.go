@@ -96,7 +96,7 @@ func (c *Controller) Step(now time.Time, load Load) (Record, error) {
 	c.output(now, elapsed, &load)
 	rec := &c.last
 	c.goal, rec.Saturation = c.limit(elapsed, rec)
-	if rec.Saturation == SaturationNone && load.Supply < before {
+	if rec.Saturation == SaturationNone && load.Supply+load.Withheld < before {
 		rec.Saturation = SaturationSupply
 	}
 	rec.Goal = c.goal
@@ -194,9 +194,10 @@ func (c *Controller) integrate(elapsed time.Duration, rec *Record) {
 	n := float64(rec.Running + rec.Pending)
 	goal := float64(c.goal)
 	want := rec.U - c.draining
-	supply := float64(max(rec.Supply, rec.Running-rec.Draining))
+	held := rec.Supply + rec.Withheld
+	supply := float64(max(held, rec.Running-rec.Draining))
 
-	high := want > goal+rounding || float64(rec.Supply) < goal
+	high := want > goal+rounding || float64(held) < goal
 	floor := rec.Saturation == SaturationNeed || rec.Saturation == SaturationMin
 	low := floor || supply > goal
 

@@ -412,3 +412,20 @@ func TestSaturationWords(t *testing.T) {
 		t.Errorf("unknown word: %v", err)
 	}
 }
+
+// What the fleet leaves of the goal on purpose is no shortage: the integral goes on, and in the end lifts the goal to where the
+// first job can start.
+func TestWithheldIsNoShortage(t *testing.T) {
+	goals := map[int]int{}
+	for _, withheld := range []int{0, 1} {
+		c := newController(t, func(c *Config) { c.Ki = 0.01 })
+		for s := range 600 {
+			goal := c.Goal()
+			load := Load{Running: 10, Pending: 90, FirstNeed: 30, Supply: 10, Withheld: withheld * max(0, goal-10)}
+			goals[withheld] = step(t, c, s, load).Goal
+		}
+	}
+	if goals[0] > 31 || goals[1] < 40 {
+		t.Errorf("goal %d with a shortage and %d without, want about 30 and more than 40", goals[0], goals[1])
+	}
+}

@@ -20,6 +20,9 @@ type Load struct {
 	// ran already, so that a long join delay causes no overshoot. Leave it 0
 	// where it is not known.
 	InFlight int `json:"inFlight"`
+	// Withheld is what the fleet leaves of the goal on purpose, because no job
+	// could start on it yet. It is no shortage: to the integral it counts as held.
+	Withheld int `json:"withheld,omitempty"`
 	// Draining is the part of Running on closed hosts. These slots are used but
 	// not part of Supply, so the goal is less by them. Leave it 0 where it is not
 	// known.
@@ -45,6 +48,7 @@ func (l *Load) validate() error {
 		{"first need", l.FirstNeed},
 		{"supply", l.Supply},
 		{"in flight", l.InFlight},
+		{"withheld", l.Withheld},
 		{"draining", l.Draining},
 	} {
 		if f.val < 0 || f.val > maxSlots {

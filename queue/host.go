@@ -78,6 +78,18 @@ func (h *host) jobs() (runs, guests []*run) {
 	return runs, guests
 }
 
+// eldest is the earliest start among its jobs; 0 without any.
+func (h *host) eldest() (first stamp) {
+	for _, runs := range [...][]*run{h.runs, h.guests} {
+		for _, r := range runs {
+			if first == 0 || r.e.started < first {
+				first = r.e.started
+			}
+		}
+	}
+	return first
+}
+
 // take gives slots of a host, with their memory and GPUs, to a job.
 func (q *Queue) take(h *host, slots int, s *Spec) {
 	h.used += slots

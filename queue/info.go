@@ -108,7 +108,7 @@ func (q *Queue) Demand(most int) []Demand {
 			continue
 		}
 		at[k] = len(out)
-		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: i.n})
+		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: i.n, Strict: !q.cfg.Backfill})
 	}
 	return out
 }
@@ -136,7 +136,7 @@ func (h *host) view() Host {
 		HostSpec: h.spec, Status: h.status, Closed: h.closed, Used: h.used,
 		Run:   h.used - int(h.slots[SysSuspended]+h.slots[UserSuspended]),
 		SSusp: int(h.slots[SysSuspended]), USusp: int(h.slots[UserSuspended]),
-		AddedAt: h.added.time(), IdleSince: h.idle.time(), LostAt: h.lostAt.time(),
+		AddedAt: h.added.time(), IdleSince: h.idle.time(), Eldest: h.eldest().time(), LostAt: h.lostAt.time(),
 	}
 }
 

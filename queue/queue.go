@@ -40,6 +40,7 @@ type Queue struct {
 	memo      *class   // the class looked up last
 	pass      pass
 	dirty     bool
+	awaited   int   // slots; see Await
 	retryAt   stamp // when a reservation begins or ends; never = none stands
 	deadlines heapOf[*run]
 	alarms    heapOf[alarm]

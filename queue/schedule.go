@@ -67,7 +67,7 @@ func (q *Queue) walk(now time.Time, at stamp) (started int) {
 // startNext starts the first job of a class, or finds it blocked.
 func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	j := c.head().job
-	if q.measure(c); c.room < c.min {
+	if q.measure(c); c.room < c.min && !q.expected(c) {
 		return false // it could not start even if nothing ran, so it may not hold up others
 	}
 	left, byQueue := q.headroom(c)
@@ -97,6 +97,21 @@ func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	ev.Job, ev.Attempt, ev.Placement = id, int(attempt)+1, places
 	q.commit(ev)
 	return true
+}
+
+// Await says that hosts with so many more slots in all will be brought as soon as the first pending job can start with them.
+// Until then a job that needs them waits as if they were there and in use: it may keep those after it from starting. It is
+// advice about the future, not state: no event tells of it.
+func (q *Queue) Await(slots int) {
+	if slots != q.awaited {
+		q.awaited, q.dirty = slots, true
+	}
+}
+
+// expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
+// known of them.
+func (q *Queue) expected(c *class) bool {
+	return q.awaited > 0 && c.room+q.awaited >= c.min && c.allowed == nil && c.need.GPUs == 0 && !c.need.OneHost && !c.need.Exclusive
 }
 
 // headroom is the number of slots that the limits of its queue leave to a class, and whether the queue's own limit, not that

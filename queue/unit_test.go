@@ -456,3 +456,40 @@ func FuzzSpecJSON(f *testing.F) {
 		}
 	})
 }
+
+// A job that waits for hosts which are only on their way to be asked for holds up those after it, as one that waits for hosts
+// that are there does. Without such hosts it could never start, and holds up nobody.
+func TestAwait(t *testing.T) {
+	q := newQueue(t, queue.Config{}, 1, 4)
+	running := submit(t, q, simple(2))
+	q.Schedule(epoch)
+	big := submit(t, q, simple(8))
+	q.Await(4)
+	small := submit(t, q, simple(1))
+	if n := q.Schedule(epoch); n != 0 {
+		t.Fatalf("%d jobs passed the one that waits for 4 slots more", n)
+	}
+	demand := q.Demand(0)
+	if len(demand) != 2 || !demand[0].Strict || demand[0].Slots != 8 {
+		t.Errorf("demand %+v, want the large job first, strictly", demand)
+	}
+	if h, _ := q.Host("h00000"); !h.Eldest.Equal(epoch) {
+		t.Errorf("eldest job since %v, want %v", h.Eldest, epoch)
+	}
+	q.Await(3)
+	if n := q.Schedule(epoch); n != 1 {
+		t.Errorf("%d jobs started beside one that can never start, want %v", n, small)
+	}
+	for _, id := range []queue.ID{running, small} {
+		must(t, q.Finished(epoch, id, 1, queue.Result{}))
+	}
+	if h, _ := q.Host("h00000"); !h.Eldest.IsZero() {
+		t.Errorf("eldest job since %v on an idle host", h.Eldest)
+	}
+	must(t, q.AddHost(epoch, queue.HostSpec{Name: "more", Slots: 4}))
+	_, err := q.JoinHost(epoch, "more", "s", nil)
+	must(t, err)
+	if n := q.Schedule(epoch); n != 1 {
+		t.Errorf("%d jobs started when the hosts had come, want %v", n, big)
+	}
+}

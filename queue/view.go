@@ -19,6 +19,9 @@ type Demand struct {
 	Need  Need `json:"need"`
 	Slots int  `json:"slots"` // of each job
 	Count int  `json:"count"` // jobs
+	// Strict says that no later job may start on the hosts that these could use while the first of these waits for slots
+	// (but see Config.ReserveFor).
+	Strict bool `json:"strict,omitempty"`
 }
 
 // HostStatus is a host's state.
@@ -59,6 +62,8 @@ type Host struct {
 	AddedAt time.Time  `json:"addedAt"`
 	// IdleSince is when its last job ended or, without any, when it joined; zero while a job holds a slot of it.
 	IdleSince time.Time `json:"idleSince,omitzero"`
+	// Eldest is when the job that has held slots of it longest started; zero without any.
+	Eldest time.Time `json:"eldest,omitzero"`
 	// LostAt is when its connection broke; zero while it is not unavailable.
 	LostAt time.Time `json:"lostAt,omitzero"`
 }

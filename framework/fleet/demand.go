@@ -43,7 +43,8 @@ func (f *Fleet) classOf(d queue.Demand) class {
 
 // plan is what may be taken now.
 type plan struct {
-	budget  int     // slots up to the goal
+	budget  int     // slots up to the goal, but for those withheld
+	futile  bool    // all that the goal allows would start nothing yet
 	classes []class // what is missing, in order
 }
 
@@ -77,7 +78,10 @@ func (f *Fleet) plan() plan {
 			free = append(free, r)
 		}
 	}
-	p := plan{budget: f.goal - supply}
+	p := plan{budget: f.goal - supply, futile: f.futile(supply, free)}
+	if p.futile {
+		p.budget = max(f.floor, min(supply, f.goal)) - supply
+	}
 	if p.budget <= 0 {
 		return p
 	}
@@ -109,6 +113,45 @@ func (p plan) heldFor(f *Fleet) int {
 		return 0
 	}
 	return 1
+}
+
+// futile says that slots up to the goal would lie idle, because the first pending job could not start even with all of
+// them: too many are in use by others, and no later job may pass. They are better left with Mesos until enough have become
+// free. Not so where Mesos had less to give than the goal: then what can be had is gathered.
+func (f *Fleet) futile(supply int, free []room) bool {
+	if len(f.snap.Demand) == 0 || f.scarceUntil.After(f.now) {
+		return false
+	}
+	d := f.snap.Demand[0]
+	if !d.Strict || d.Need.OneHost || d.Need.Exclusive || d.Need.Hosts != "" || d.Need.GPUs > 0 {
+		return false
+	}
+	c := f.classOf(d)
+	usable := max(0, f.goal-supply)
+	for i := range free {
+		if c.suits(free[i].m) {
+			usable += free[i].slots
+		}
+	}
+	return usable < d.Slots && d.Slots <= f.goal
+}
+
+// scarceAfter is how long slots must have been wanted in vain to count as scarce, and scarceFor for how long they do.
+const (
+	scarceAfter = time.Minute
+	scarceFor   = 10 * time.Minute
+)
+
+// noteScarcity follows for how long slots have been wanted without any launch.
+func (f *Fleet) noteScarcity(p plan) {
+	switch {
+	case p.total() == 0:
+		f.wantedSince = time.Time{}
+	case f.wantedSince.IsZero():
+		f.wantedSince = f.now
+	case f.now.Sub(f.wantedSince) >= scarceAfter:
+		f.scarceUntil = f.now.Add(scarceFor)
+	}
 }
 
 // room is what is free on a host of the supply.

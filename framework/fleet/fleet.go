@@ -31,6 +31,8 @@ type Fleet struct {
 	strangers map[string]Update // tasks that no member knows, until a snapshot tells whether the batch system does
 	trouble
 	first     first
+	idling    bool // as of the newest goal: see futile
+	withheld  int  // see Stats
 	largest   largest
 	numbering int
 
@@ -69,11 +71,14 @@ type command struct {
 
 // Stats is the fleet in numbers; all but Hosts in slots.
 type Stats struct {
-	Hosts      map[State]int
-	Supply     int // in flight and open
-	InFlight   int
-	Goal       int
-	Wanted     int // what would be taken if it were offered
+	Hosts    map[State]int
+	Supply   int // in flight and open
+	InFlight int
+	Goal     int
+	Wanted   int // what would be taken if it were offered
+	// Withheld is what the goal allows beyond the supply, but is left alone: the first pending job could not start even
+	// with it, and no later one may. It is no shortage.
+	Withheld   int
 	Suppressed bool
 }
 
@@ -153,7 +158,7 @@ func (f *Fleet) Stats() Stats {
 			s.InFlight += m.Spec.Slots
 		}
 	}
-	s.Wanted = f.wanted()
+	s.Wanted, s.Withheld = f.wanted(), f.withheld
 	return s
 }
 

@@ -148,7 +148,8 @@ func (f *Fleet) overdue(c *command) bool {
 }
 
 // observeClosed releases the host once a snapshot that is later than its closing shows it closed and empty. Only such a
-// snapshot proves that no job was dispatched in between.
+// snapshot proves that no job was dispatched in between. One that was closed only because there were too many slots is kept
+// for the idle timeout.
 func (f *Fleet) observeClosed(m *member) {
 	c := &m.command
 	if c.done.IsZero() || !f.snap.At.After(c.done) {
@@ -161,6 +162,8 @@ func (f *Fleet) observeClosed(m *member) {
 		}
 	case m.view.Closed&queue.ClosedDrain == 0:
 		f.askClose(m)
+	case m.view.Used == 0 && m.Cause == CauseSurplus && m.joined() && !f.idleFor(m):
+		// As any idle host: to open it again costs less than a launch.
 	case m.view.Used == 0:
 		f.release(m, m.Reason)
 	}

@@ -235,6 +235,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	}
 	m := f.add(h)
 	m.launching = true
+	f.wantedSince = f.now
 	f.touch(m)
 	c.taken = true
 	refuse := decline

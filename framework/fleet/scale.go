@@ -18,6 +18,11 @@ func (f *Fleet) scale() {
 	f.closeUseless()
 	p := f.plan()
 	f.noteFirst(p)
+	f.noteScarcity(p)
+	f.idling, f.withheld = p.futile, 0
+	if p.futile {
+		f.withheld = max(0, f.goal-max(f.floor, f.supply()))
+	}
 	f.makeRoom(p)
 }
 
@@ -33,12 +38,12 @@ func (f *Fleet) reopen() {
 			closed = append(closed, m)
 		}
 	}
-	// The fullest that still have room: a full one adds to the supply, but starts no job.
+	// Those that will be held longest anyway and still have room: a full one adds to the supply, but starts no job.
 	slices.SortStableFunc(closed, func(a, b *member) int {
 		fullA, fullB := a.view.Used >= a.Spec.Slots, b.view.Used >= b.Spec.Slots
 		switch {
 		case fullA == fullB:
-			return cmp.Compare(b.view.Used, a.view.Used)
+			return cmp.Compare(f.burden(b), f.burden(a))
 		case fullA:
 			return 1
 		default:
@@ -119,7 +124,7 @@ func (f *Fleet) closeSurplus() {
 	if surplus <= 0 {
 		return
 	}
-	slices.SortStableFunc(candidates, emptiestFirst)
+	slices.SortStableFunc(candidates, f.emptiestFirst)
 	for _, m := range candidates {
 		if m.Spec.Slots > surplus {
 			continue
@@ -134,7 +139,8 @@ func (f *Fleet) closeSurplus() {
 	}
 }
 
-func emptiestFirst(a, b *member) int {
+// emptiestFirst puts those first that will be empty soonest.
+func (f *Fleet) emptiestFirst(a, b *member) int {
 	if c := cmp.Compare(a.readiness(), b.readiness()); c != 0 {
 		return c
 	}
@@ -144,24 +150,38 @@ func emptiestFirst(a, b *member) int {
 	case closeIdle:
 		return a.view.IdleSince.Compare(b.view.IdleSince)
 	default:
-		return cmp.Compare(a.view.Used, b.view.Used)
+		return cmp.Compare(f.burden(a), f.burden(b))
 	}
+}
+
+// youngest is the least age of a job that counts: among those that have only just started the slots decide.
+const youngest = time.Minute
+
+// burden grows with the time until the host is empty: the slots in use times the age of its eldest job. Run times have heavy
+// tails: what has run for long is likely to run for as long again (Harchol-Balter and Downey, "Exploiting process lifetime
+// distributions for dynamic load balancing", 1997). So hosts that one long job holds are filled up, and others are given back.
+func (f *Fleet) burden(m *member) float64 {
+	age := youngest
+	if !m.view.Eldest.IsZero() {
+		age = max(age, f.snap.At.Sub(m.view.Eldest))
+	}
+	return float64(m.view.Used) * age.Seconds()
 }
 
 func (f *Fleet) idleFor(m *member) bool {
 	return m.seen && m.view.Used == 0 && !m.view.IdleSince.IsZero() && f.snap.At.Sub(m.view.IdleSince) >= f.cfg.IdleTimeout
 }
 
-// closeUseless closes idle hosts that do not count (an operator closed them), and those on which none of the pending jobs
-// could run, so that the goal leaves room for hosts that suit.
+// closeUseless closes idle hosts that do not count (an operator closed them), those on which none of the pending jobs could
+// run, so that the goal leaves room for hosts that suit, and all while the goal allows no job to start.
 func (f *Fleet) closeUseless() {
-	supply := f.supply()
+	supply, idle := f.supply(), f.idling
 	for _, m := range f.order {
 		if m.State != Open || !f.idleFor(m) {
 			continue
 		}
 		counted := f.counts(m)
-		if counted && (supply-m.Spec.Slots < f.floor || supply < f.goal || !f.useless(m)) {
+		if counted && (supply-m.Spec.Slots < f.floor || !idle && (supply < f.goal || !f.useless(m))) {
 			continue
 		}
 		if counted {
@@ -191,7 +211,7 @@ func (f *Fleet) makeRoom(p plan) {
 			chosen = append(chosen, m)
 		}
 	}
-	slices.SortStableFunc(chosen, emptiestFirst)
+	slices.SortStableFunc(chosen, f.emptiestFirst)
 	sum := 0
 	for i, m := range chosen {
 		if sum += m.Spec.Slots; sum >= short {

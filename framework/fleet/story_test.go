@@ -96,7 +96,11 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) {
 		s.batch(number, text)
 	case "status":
 		stats := s.fleet.Stats()
-		fmt.Fprintf(&s.out, "goal %d, supply %d, in flight %d, wanted %d\n", stats.Goal, stats.Supply, stats.InFlight, stats.Wanted)
+		fmt.Fprintf(&s.out, "goal %d, supply %d, in flight %d, wanted %d", stats.Goal, stats.Supply, stats.InFlight, stats.Wanted)
+		if stats.Withheld > 0 {
+			fmt.Fprintf(&s.out, ", withheld %d", stats.Withheld)
+		}
+		s.out.WriteByte('\n')
 		for _, h := range s.fleet.Hosts() {
 			fmt.Fprintf(&s.out, "%s %v on %s, %d slots: %s\n", s.alias(h.Name()), h.State, h.Agent, h.Spec.Slots, h.Reason)
 		}
@@ -122,9 +126,12 @@ func (s *story) batch(number func(string, int) int, text func(string) string) {
 		h.Status, h.LostAt = queue.HostUnavailable, s.now
 	}
 	if h := s.hosts[s.name(text("host"))]; h != nil {
+		if h.Used == 0 {
+			h.Eldest = s.now
+		}
 		h.Used, h.IdleSince = number("used", h.Used), time.Time{}
 		if h.Used == 0 {
-			h.IdleSince = s.now
+			h.IdleSince, h.Eldest = s.now, time.Time{}
 		}
 		if text("closed") == "admin" {
 			h.Closed |= queue.ClosedAdmin
@@ -159,7 +166,7 @@ func (s *story) alias(name string) string {
 	return name
 }
 
-// snapshot reads lines "slots=1 count=8 mem=2048 gpus=1 one-host exclusive hosts=a,b" of demand.
+// snapshot reads lines "slots=1 count=8 mem=2048 gpus=1 one-host exclusive hosts=a,b strict" of demand.
 func (s *story) snapshot(lines, without string) queue.Snapshot {
 	snap := queue.Snapshot{At: s.now}
 	for line := range strings.Lines(lines) {
@@ -181,6 +188,8 @@ func (s *story) snapshot(lines, without string) queue.Snapshot {
 				d.Need.OneHost = true
 			case "exclusive":
 				d.Need.Exclusive = true
+			case "strict":
+				d.Strict = true
 			default:
 				panic("unknown word in demand: " + word)
 			}

@@ -15,6 +15,8 @@ type trouble struct {
 	agents   map[string]penalty
 	failures int // in a row, without any host that joined
 	hold     time.Time
+	// wantedSince is since when slots have been wanted without any launch; until scarceUntil they count as scarce.
+	wantedSince, scarceUntil time.Time
 }
 
 // penalty keeps hosts off an agent on which they failed.

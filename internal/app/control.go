@@ -21,9 +21,9 @@ type supply struct{ *framework.Framework }
 var _ supplier = supply{}
 
 // Supply is what the fleet holds.
-func (s supply) Supply() (all, inFlight int) {
+func (s supply) Supply() (all, inFlight, withheld int) {
 	status := s.Status()
-	return status.Supply, status.InFlight
+	return status.Supply, status.InFlight, status.Withheld
 }
 
 // Status is the system now.

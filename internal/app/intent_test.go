@@ -62,5 +62,5 @@ func TestIntentMovesTheTarget(t *testing.T) {
 // ampleFleet has all that is asked for.
 type ampleFleet struct{ goal int }
 
-func (f *ampleFleet) SetGoal(goal int, _ queue.Snapshot) { f.goal = goal }
-func (f *ampleFleet) Supply() (supplied, inFlight int)   { return max(f.goal, 65), 0 }
+func (f *ampleFleet) SetGoal(goal int, _ queue.Snapshot)    { f.goal = goal }
+func (f *ampleFleet) Supply() (all, inFlight, withheld int) { return max(f.goal, 65), 0, 0 }

@@ -17,14 +17,17 @@ import (
 // poller is the batch system as the control loop sees it.
 type poller interface {
 	Poll(ctx context.Context) (queue.Snapshot, error)
+	// Await tells of slots that will be brought once the first pending job can start with them.
+	Await(ctx context.Context, slots int) error
 }
 
 // supplier is the framework as the control loop sees it.
 type supplier interface {
 	// SetGoal hands over a goal and the snapshot that it was made of; it does not block.
 	SetGoal(goal int, snapshot queue.Snapshot)
-	// Supply is the slots that are held, in all and those of hosts that have not joined yet.
-	Supply() (all, inFlight int)
+	// Supply is the slots that are held, in all and those of hosts that have not joined yet, and those that are left alone
+	// until they are of use.
+	Supply() (all, inFlight, withheld int)
 }
 
 // loop closes the control loop: once a period it polls the batch system, steps the controller and hands the goal to the
@@ -35,6 +38,7 @@ type loop struct {
 	fleet    supplier
 	log      logrus.FieldLogger
 	observer func(controller.Record) // of every step; may be nil
+	awaited  int                     // what the batch system was told of last
 
 	mu         sync.Mutex
 	controller *controller.Controller
@@ -86,14 +90,15 @@ func (l *loop) run(ctx context.Context) {
 
 // step is one poll and one step of the controller. The poll may take one period: an older answer would be stale.
 func (l *loop) step(ctx context.Context) {
+	held := controller.Load{}
+	held.Supply, held.InFlight, held.Withheld = l.fleet.Supply()
 	limited, cancel := context.WithTimeout(ctx, max(l.config().Period, time.Second))
-	snapshot, err := l.batch.Poll(limited)
+	snapshot, err := l.poll(limited, held.Withheld)
 	cancel()
 	if ctx.Err() != nil {
 		return
 	}
-	all, inFlight := l.fleet.Supply()
-	record, fresh := l.record(snapshot, err, all, inFlight)
+	record, fresh := l.record(snapshot, err, held)
 	if l.observer != nil {
 		l.observer(record)
 	}
@@ -102,18 +107,29 @@ func (l *loop) step(ctx context.Context) {
 	}
 }
 
-// record steps the controller, or holds it where there is nothing to step on; fresh tells which.
-func (l *loop) record(snapshot queue.Snapshot, err error, supply, inFlight int) (record controller.Record, fresh bool) {
+func (l *loop) poll(ctx context.Context, awaited int) (queue.Snapshot, error) {
+	if awaited != l.awaited {
+		if err := l.batch.Await(ctx, awaited); err != nil {
+			return queue.Snapshot{}, err
+		}
+		l.awaited = awaited
+	}
+	return l.batch.Poll(ctx)
+}
+
+// record steps the controller, or holds it where there is nothing to step on; fresh tells which. It adds to the load what
+// the batch system says.
+func (l *loop) record(snapshot queue.Snapshot, err error, load controller.Load) (record controller.Record, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if err == nil {
 		l.polled, l.load, l.held = now, snapshot.Load, slots(snapshot.Hosts)
 		if !l.paused {
-			record, err = l.controller.Step(now, controller.Load{
-				Running: snapshot.Load.Running, Pending: snapshot.Load.Pending, FirstNeed: snapshot.Load.FirstNeed,
-				Supply: supply, InFlight: min(inFlight, supply), Draining: draining(snapshot.Hosts), Weight: snapshot.Load.PendingWeight,
-			})
+			load.Running, load.Pending, load.FirstNeed = snapshot.Load.Running, snapshot.Load.Pending, snapshot.Load.FirstNeed
+			load.InFlight = min(load.InFlight, load.Supply)
+			load.Draining, load.Weight = draining(snapshot.Hosts), snapshot.Load.PendingWeight
+			record, err = l.controller.Step(now, load)
 		} else {
 			record = l.controller.Hold(now)
 		}

@@ -34,9 +34,11 @@ func (b *fakeBatch) Poll(ctx context.Context) (queue.Snapshot, error) {
 // fakeFleet notes the goals that it is given.
 type fakeFleet struct{ goals []int }
 
-func (f *fakeFleet) SetGoal(goal int, _ queue.Snapshot) { f.goals = append(f.goals, goal) }
-func (f *fakeFleet) Supply() (supplied, inFlight int)   { return 0, 0 }
-func (f *fakeFleet) last() int                          { return f.goals[len(f.goals)-1] }
+func (b *fakeBatch) Await(context.Context, int) error { return nil }
+
+func (f *fakeFleet) SetGoal(goal int, _ queue.Snapshot)    { f.goals = append(f.goals, goal) }
+func (f *fakeFleet) Supply() (all, inFlight, withheld int) { return 0, 0, 0 }
+func (f *fakeFleet) last() int                             { return f.goals[len(f.goals)-1] }
 
 func newTestLoop(t *testing.T, batch *fakeBatch) (*loop, *fakeFleet) {
 	t.Helper()

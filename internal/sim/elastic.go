@@ -113,7 +113,8 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 		}
 	}
 	stats := e.fleet.Stats()
-	e.sum.supply, e.sum.inFlight = stats.Supply, stats.InFlight
+	e.sum.supply, e.sum.inFlight, e.sum.withheld = stats.Supply, stats.InFlight, stats.Withheld
+	e.batch.q.Await(stats.Withheld)
 	return nil
 }
 

@@ -191,7 +191,7 @@ func (e *engine) decide() error {
 	held := e.fleet.totals()
 	load := controller.Load{
 		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
-		Supply: held.supply, InFlight: held.inFlight, Draining: e.batch.draining, Weight: e.weight,
+		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining, Weight: e.weight,
 	}
 	e.goal = e.policy.Decide(date(e.now), load)
 	if err := e.fleet.steer(e.now, e.goal); err != nil {

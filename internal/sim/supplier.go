@@ -22,6 +22,7 @@ var (
 // totals is the state and the counts of a supplier.
 type totals struct {
 	supply, inFlight   int // slots, as the supplier sees them
+	withheld           int // slots that it leaves alone until they are of use
 	allocated          int // slots of all hosts that were launched and not released
 	launches           int
 	accepted, declined int // offers

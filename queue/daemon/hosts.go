@@ -83,6 +83,14 @@ func (d *Daemon) OpenHost(ctx context.Context, name string) error {
 	return d.change(ctx, func(q *queue.Queue, now time.Time) error { return q.OpenHost(now, name, queue.ClosedDrain) })
 }
 
+// Await says that so many slots will be brought once the first pending job can start with them; see queue.Queue.Await.
+func (d *Daemon) Await(ctx context.Context, slots int) error {
+	return d.change(ctx, func(q *queue.Queue, _ time.Time) error {
+		q.Await(slots)
+		return nil
+	})
+}
+
 // RemoveHost forgets a host. While it holds jobs that is refused (queue.HostBusy), unless its processes are surely gone: then
 // its jobs are rerun or ended at once, with the reason given. An unknown host is queue.NoSuchHost.
 func (d *Daemon) RemoveHost(ctx context.Context, name, reason string, processesGone bool) error {
