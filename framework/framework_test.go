@@ -1,11 +1,23 @@
 package framework
 
 import (
+	"flag"
+	"fmt"
+	"os"
 	"slices"
 	"testing"
 
 	"sluice/framework/minimesos"
 )
+
+// TestMain lets more tests run beside each other than there are processors: they wait for clocks and other processes.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 // TestHostsComeAndGo is the main path: need, hosts; no need, none, and the framework silent.
 func TestHostsComeAndGo(t *testing.T) {
