@@ -39,7 +39,7 @@ type simulation struct {
 
 func newSimulateCommand() *cobra.Command {
 	s := simulation{
-		span: sim.Span{}, hostSlots: 8, controller: controller.DefaultConfig(), outer: controller.DefaultOuterConfig(),
+		span: sim.Span{}, hostSlots: 8, controller: app.DefaultConfig().Controller, outer: controller.DefaultOuterConfig(),
 		cluster: sim.Config{JoinDelay: 15 * time.Second, IdleTimeout: time.Minute, Seed: 1},
 	}
 	cmd := &cobra.Command{
@@ -98,7 +98,7 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
-	s.cluster.Agents, s.cluster.HostsPerAgent, s.cluster.Period = agents, 1, s.controller.Period
+	s.cluster.Agents, s.cluster.HostsPerAgent, s.cluster.Period = agents, s.hostSlots, s.controller.Period
 	s.cluster.Stop = cmd.Context().Err
 	if s.controller.MaxSlots == 0 {
 		s.controller.MaxSlots = s.span.Slots

@@ -54,13 +54,21 @@ type Config struct {
 	elected *zk.Election // by Serve; nil = there is no election
 }
 
+// controlDefaults are the controller's, but for hosts of at least two slots where there is so much to hold: a goal that creeps
+// up slot by slot would make a host of each (docs/control.md).
+func controlDefaults() controller.Config {
+	c := controller.DefaultConfig()
+	c.Quantum = 2
+	return c
+}
+
 // DefaultConfig is what `sluice run` starts from.
 func DefaultConfig() Config {
 	return Config{
 		Version:    "dev",
 		Listen:     ":6180",
 		Cluster:    "sluice",
-		Controller: controller.DefaultConfig(),
+		Controller: controlDefaults(),
 		Outer:      controller.DefaultOuterConfig(),
 		Framework:  framework.DefaultConfig(),
 		Log:        logrus.StandardLogger(),
