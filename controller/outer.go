@@ -196,7 +196,7 @@ func (o *Outer) Step(rec *Record, inner time.Duration, ev *Evidence) Move {
 	case SaturationNeed, SaturationMin, SaturationDemand, SaturationIdle:
 		o.raised++
 	}
-	if rec.Supply < o.goal || rec.Saturation == SaturationMax || rec.Saturation == SaturationStarved {
+	if rec.Supply+rec.Withheld < o.goal || rec.Saturation == SaturationMax || rec.Saturation == SaturationStarved {
 		o.bound++
 	}
 	o.goal = rec.Goal
