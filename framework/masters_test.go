@@ -221,8 +221,11 @@ func TestNoAcceptWithoutTheLead(t *testing.T) {
 	r.goal = 8
 	r.batch.need(oneSlot(8))
 	r.wait("a launch given up", func() bool { return r.fw.Status().Launches > 1 && r.offersHeld() == 0 })
-	launches := r.fw.Status().Launches
-	r.wait("another one", func() bool { return r.fw.Status().Launches > launches && r.offersHeld() == 0 })
+	declined := r.fw.Status().OffersDeclined
+	if _, err := r.cluster.AddAgent(agents(1)[0]); err != nil {
+		t.Fatal(err)
+	}
+	r.wait("a new offer declined", func() bool { return r.fw.Status().OffersDeclined > declined && r.offersHeld() == 0 })
 	if n := len(accepts.of(scheduler.Call_ACCEPT)); n != 1 || len(r.tasks()) != 1 {
 		t.Errorf("%d ACCEPTs, tasks %v", n, r.tasks())
 	}

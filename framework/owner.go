@@ -23,6 +23,8 @@ const (
 	// inverseRefuse keeps a declined inverse offer away. Hosts are not moved for maintenance: new ones are not started on
 	// such agents, and what the operator ends is replaced.
 	inverseRefuse = 10 * time.Minute
+	// doubtRefuse keeps offers away while another instance may lead.
+	doubtRefuse = 5 * time.Second
 )
 
 // Requests to the owner.
@@ -193,8 +195,16 @@ func (o *owner) answerOffers() {
 			offers = append(offers, offerOf(raw))
 		}
 	}
-	if len(offers) > 0 {
+	switch {
+	case len(offers) == 0:
+	case o.cfg.Leads():
 		o.step(offers)
+	default: // the fleet goes on wanting them, and does not take it for a fault of the agents
+		all := fleet.Decline{Refuse: doubtRefuse}
+		for _, offer := range offers {
+			all.Offers = append(all.Offers, offer.ID)
+		}
+		o.route(all)
 	}
 	clear(o.offers)
 	o.arrived = o.arrived[:0]
@@ -256,10 +266,6 @@ func (o *owner) launch(e fleet.Launch) {
 	o.log.WithField("host", e.Host.Name()).Infof("launching %d slots on %s", e.Host.Spec.Slots, e.Host.Spec.Location)
 	if o.keeper.broken.Load() {
 		o.abandon(o.ctx, l, errStoreBroken)
-		return
-	}
-	if !o.cfg.Leads() {
-		o.abandon(o.ctx, l, errNotLeading)
 		return
 	}
 	o.work.effects = append(o.work.effects, l)
