@@ -19,6 +19,7 @@ import (
 	"sluice/internal/app/demo"
 	"sluice/internal/sim"
 	"sluice/internal/sim/swf"
+	"sluice/queue"
 )
 
 // simulation is what the flags of simulate say.
@@ -31,6 +32,8 @@ type simulation struct {
 	controller controller.Config
 	outer      controller.OuterConfig
 	intents    []string
+	spread     []string     // queues that take the jobs in turn
+	queues     queue.Config // their weights
 	policies   []string
 	compare    bool
 	asJSON     bool
@@ -67,8 +70,7 @@ until they happen to be idle; the pids drain. The flags of the control loop (--t
 	}
 	f := cmd.Flags()
 	controlFlags(f, &s.controller)
-	f.StringArrayVar(&s.intents, "intent", nil, "an intent to judge: slowdown<=2, wait<=10m (mean) or wait.p95<=30m; repeatable")
-	outerFlags(f, &s.outer)
+	s.intentFlags(f)
 	f.StringVar(&s.trace, "trace", "", "SWF file to replay")
 	f.StringVar(&s.workload, "workload", "", "workload to make, in place of a trace")
 	f.Float64Var(&s.span.From, "from", 0, "first second of the trace")
@@ -104,6 +106,9 @@ func (s *simulation) run(cmd *cobra.Command) error {
 		s.controller.MaxSlots = s.span.Slots
 	}
 	policies, err := s.choose()
+	if err == nil {
+		err = s.share(jobs)
+	}
 	if err != nil {
 		return usageError{err}
 	}
@@ -114,6 +119,7 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if s.asJSON {
 		encoder := json.NewEncoder(cmd.OutOrStdout())
 		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false) // wait<=10m
 		return encoder.Encode(results)
 	}
 	return printResults(cmd.OutOrStdout(), results)
@@ -189,18 +195,6 @@ func (s *simulation) choose() ([]contender, error) {
 		chosen = append(chosen, c)
 	}
 	return chosen, nil
-}
-
-// intending is the policy of an intent.
-func (s *simulation) intending(text string) (contender, error) {
-	intent, err := controller.ParseIntent(text)
-	if err != nil {
-		return contender{}, err
-	}
-	limits := s.outer
-	limits.Intent = intent
-	policy, err := sim.NewIntent(s.controller, limits)
-	return contender{policy: policy, target: s.controller.Target}, err
 }
 
 func (s *simulation) contender(name string) (contender, error) {
@@ -358,10 +352,6 @@ func printResults(out io.Writer, results []sim.Result) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for i := range results {
-		if v := results[i].Intent; v != nil {
-			fmt.Fprintf(out, "%s: %.4g of %.4g (%.4g once settled), target %.4g: %s\n", results[i].Policy, v.Measured, v.Limit, v.Settled, v.Target, v.Reason)
-		}
-	}
+	printPromises(out, results)
 	return nil
 }
