@@ -276,6 +276,17 @@ func TestTooLittleEvidenceHolds(t *testing.T) {
 	}
 }
 
+// A slowdown needs no evidence: the law says the target.
+func TestSlowdownWithoutEvidence(t *testing.T) {
+	r := newRig(t, "slowdown<=2")
+	for range 3600 {
+		r.step(Load{Running: 30, Pending: 100, FirstNeed: 1, Supply: 130}, nil)
+	}
+	if move, want := r.outer.Last(), 1/(1-margin); math.Abs(move.Target-want) > 1e-9 || move.Known {
+		t.Errorf("%+v, want a target of %v", move, want)
+	}
+}
+
 func TestOuterConfigRefuses(t *testing.T) {
 	for name, change := range map[string]func(*OuterConfig){
 		"target-min":    func(c *OuterConfig) { c.TargetMin = 0 },

@@ -260,6 +260,13 @@ func (l *loop) fill(s *Status) {
 
 // reason says in one line why the goal is what it is.
 func (l *loop) reason() string {
+	if l.outer != nil && l.outer.Last().Bound && !l.paused {
+		return l.why() + "; meanwhile the intent cannot be met"
+	}
+	return l.why()
+}
+
+func (l *loop) why() string {
 	if l.failure != "" {
 		return "held: " + l.failure
 	}
