@@ -47,3 +47,24 @@ func ExampleTargetForSlowdown() {
 	// 1 <nil>
 	// invalid setting: target-slowdown 1: must be more than 1, as in 2 for waiting as long as running
 }
+
+// An intent in place of a target: jobs that run 20 minutes and may wait for 10 need a target of 2, and a little in hand.
+func ExampleOuter() {
+	limits := controller.DefaultOuterConfig()
+	limits.Intent = controller.Intent{Wait: 10 * time.Minute}
+	outer, err := controller.NewOuter(limits, time.Second, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	told := controller.Evidence{Finished: 100, FinishedSlots: 400, RunSlotSeconds: 400 * 1200}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for range 600 {
+		now = now.Add(time.Second)
+		record := controller.Record{At: now, Load: controller.Load{Supply: 50}, Goal: 50} // of Controller.Step
+		outer.Step(&record, time.Second, &told)
+	}
+	fmt.Printf("%v: target %.2f, %s\n", limits.Intent, outer.Last().Target, outer.Last().Reason)
+	// Output:
+	// wait<=10m: target 2.08, the target that the intent needs
+}

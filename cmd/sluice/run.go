@@ -29,7 +29,10 @@ Stopping it, or kill -9, ends no job: hosts keep running what they have, and the
 them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.
 
 With masters in ZooKeeper one of several instances with the same --name is elected there and the others wait; with --standby one
-waits while another has the state dir. docs/masters.md says what several machines need beside that.`,
+waits while another has the state dir. docs/masters.md says what several machines need beside that.
+
+What sluice ctl sets live (target, intent, gains, weights, flex, pause) is kept in the state dir and is in force at the next start,
+too, unless that start says something else by the same flag than the one before. sluice ctl set --reset returns to the flags.`,
 		Example: `  sluice run --master http://10.0.0.5:5050 --state-dir /var/lib/sluice
   sluice run --master http://m1:5050,http://m2:5050,http://m3:5050 --target 1 --role batch
   sluice run --master zk://z1:2181,z2:2181,z3:2181/mesos --state-dir /shared/sluice --advertise http://sluice.example:6180
