@@ -270,3 +270,35 @@ func FuzzPasts(f *testing.F) {
 		_, _ = parseSpan(text, recordedAt)
 	})
 }
+
+func TestRecordedPeeks(t *testing.T) {
+	compared := 0
+	for _, r := range recordings(t, "bpeek") {
+		q, err := ParsePeekQuery(words(r))
+		if err != nil {
+			if usage, ok := err.(*UsageError); ok { //nolint:errorlint // as it is made
+				same(t, Usage(usage.Command), r.Stderr)
+			}
+			continue
+		}
+		switch {
+		case strings.Contains(r.Stdout, PeekStdout): // the title and the output; piped, OpenLava prints the title last
+		case strings.Contains(r.Stderr, "Not yet started"):
+			id := q.ID
+			if id.Job == 0 {
+				id.Job = 96
+			}
+			same(t, q.Refused(id, &queue.Error{Code: queue.WrongState})+"\n", r.Stderr)
+		case strings.Contains(r.Stderr, "permission denied"):
+			same(t, q.Refused(q.ID, &queue.Error{Kind: queue.KindDenied, Code: queue.NotYours})+"\n", r.Stderr)
+		case strings.Contains(r.Stderr, "is not found"):
+			same(t, q.Refused(q.ID, &queue.Error{Kind: queue.KindNotFound, Code: queue.NoSuchJob})+"\n", r.Stderr)
+		default:
+			same(t, q.NoneFound()+"\n", r.Stderr)
+		}
+		compared++
+	}
+	if compared < 8 {
+		t.Errorf("only %d were compared", compared)
+	}
+}

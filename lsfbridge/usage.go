@@ -37,6 +37,8 @@ var usages = map[string]string{
 	"bbot":    `bbot [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bparams": `bparams [-h] [-V] [-l]`,
 	"busers":  `busers [-h] [-V] [user_name ...] [all]`,
+	"bpeek": `bpeek [-h] [-V] [-f] [-m host_name | -q queue_name |
+        -J job_name | jobId | "jobId[index]"]`,
 	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 
              [-n num_logfiles]
              [-C time0,time1] [-S time0,time1] [-D time0,time1]

@@ -85,6 +85,8 @@ func TestTokens(t *testing.T) {
 	for _, action := range []wire.Action{wire.Kill, wire.ForceKill, wire.Stop, wire.Resume, wire.Requeue, wire.Switch, wire.Top, wire.Bottom} {
 		wantCode(t, refused(ada, wire.ActRequest{Action: action, IDs: []queue.ID{theirs.ID}, Queue: "idle"}), queue.NotYours)
 	}
+	_, err = ada.Peek(ctx, theirs.ID, wire.PeekRequest{})
+	wantCode(t, err, queue.NotYours)
 	if state := b.job(theirs.ID).State; state != queue.Pending {
 		t.Errorf("root's job is %v", state)
 	}

@@ -46,6 +46,7 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	}
 	hello := first.GetHello()
 	s := newSession(hello.GetHost(), conn)
+	s.peeks = hello.GetPeeks()
 	if err := d.join(ctx, s, hello); err != nil {
 		d.turnAway(s, err)
 		return
@@ -193,6 +194,9 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 		switch body := m.Body.(type) {
 		case *wire.HostMessage_Heartbeat:
 			s.send(heartbeatAck(body.Heartbeat.GetNumber()))
+			continue
+		case *wire.HostMessage_Output:
+			s.peeked(body.Output)
 			continue
 		case *wire.HostMessage_Started:
 			r = d.startedReport(s, body.Started)

@@ -14,8 +14,9 @@ const maxOutbox = 16_384
 //
 //	connect ──Hello──> joining ──journaled──> open ──> closed (by either side, a newer connection, silence, overflow)
 type session struct {
-	host string
-	conn *wire.Conn
+	host  string
+	conn  *wire.Conn
+	peeks bool // the host answers questions about output
 
 	mu      sync.Mutex
 	out     []wire.Message
@@ -23,10 +24,12 @@ type session struct {
 	closed  bool
 	leaving bool // it was told to end: its heartbeats are answered no more
 	gone    chan struct{}
+	peekers map[int64]chan<- *wire.Output // who waits for the answer to a question, by its number
+	asked   int64
 }
 
 func newSession(host string, conn *wire.Conn) *session {
-	return &session{host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{})}
+	return &session{host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output)}
 }
 
 // send queues messages; it never waits.

@@ -18,7 +18,9 @@ type capture struct {
 	path  string // of the file
 	limit int64
 
-	done    chan struct{} // closed when the stream ended; the fields below are then the caller's
+	done chan struct{} // closed when the stream ended; the fields below are then the caller's
+
+	mu      sync.Mutex // of what changes while somebody peeks
 	memory  []byte
 	file    *os.File // nil while memory holds all
 	size    int64    // kept
@@ -70,6 +72,8 @@ func (c *capture) run() {
 }
 
 func (c *capture) keep(data []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	room := max(c.limit-c.size, 0)
 	if c.err != nil {
 		room = 0
@@ -156,7 +160,9 @@ func (c *capture) saveAs(path string) error {
 
 // discard frees what finish left.
 func (c *capture) discard() error {
-	c.memory = nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.memory, c.size = nil, 0
 	if c.file == nil {
 		return nil
 	}

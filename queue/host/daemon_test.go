@@ -76,6 +76,7 @@ type daemon struct {
 	ended   map[attemptKey]*wire.Ended
 	reports map[attemptKey]int // how often Ended came
 	drains  int
+	outputs map[int64]*wire.Output // answers to Peek, by number
 	welcome wire.Welcome
 	mute    bool // no HeartbeatAck
 	keep    bool // no EndedAck
@@ -91,7 +92,7 @@ func newDaemon(t testing.TB) *daemon {
 	}
 	d := &daemon{
 		t: t, socket: filepath.Join(dir, "s"), started: map[attemptKey]*wire.Started{}, ended: map[attemptKey]*wire.Ended{},
-		reports: map[attemptKey]int{}, changed: make(chan struct{}),
+		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, changed: make(chan struct{}),
 		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(100 * time.Millisecond)},
 	}
 	if d.listener, err = net.Listen("unix", d.socket); err != nil {
@@ -165,6 +166,8 @@ func (d *daemon) answer(m *wire.HostMessage) wire.Message {
 		}
 	case *wire.HostMessage_Draining:
 		d.drains++
+	case *wire.HostMessage_Output:
+		d.outputs[body.Output.GetNumber()] = body.Output
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Signal:
 		k.signal(body)
 		return
+	case *wire.Peek:
+		k.peek(body)
+		return
 	case *wire.Attempt:
 		if j := k.jobs[keyOf(body)]; j != nil {
 			j.disown()

@@ -28,12 +28,14 @@ const (
 	frameEndAll                         // text: why. All jobs, at once
 	frameDisownAll                      // text: why. The same, without writing their output
 	frameRenew                          // number: end all jobs when the boot clock shows this
+	framePeek                           // body
 	// From the keeper.
 	frameReady   // text: the directories that it removes when it ends, NUL between them
 	frameStarted // body
 	frameEnded   // body
 	frameExpired // it ended all jobs, because the time of frameRenew came
 	frameLog     // text: a warning
+	frameOutput  // body
 )
 
 var errBadFrame = errors.New("malformed frame")
@@ -53,6 +55,10 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Started)
 	case frameEnded:
 		return new(wire.Ended)
+	case framePeek:
+		return new(wire.Peek)
+	case frameOutput:
+		return new(wire.Output)
 	default:
 		return nil
 	}

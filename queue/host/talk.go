@@ -47,6 +47,8 @@ func (s *session) serve(m *wire.DaemonMessage, now time.Time) error {
 		s.known.forget(keyOf(body.EndedAck.GetAttempt()))
 	case *wire.DaemonMessage_HeartbeatAck:
 		s.heartbeatAck(body.HeartbeatAck.GetNumber(), now)
+	case *wire.DaemonMessage_Peek:
+		s.peek(body.Peek)
 	case *wire.DaemonMessage_Leave:
 		s.end(ending{rank: 0, reason: "told to leave"})
 	default:
@@ -151,6 +153,15 @@ func (s *session) signal(m *wire.Signal) {
 	}
 }
 
+// peek passes a question about a job's output on to the keeper.
+func (s *session) peek(m *wire.Peek) {
+	if e := s.known.entries[keyOf(m.GetAttempt())]; e == nil || e.ended != nil {
+		s.tell(outputMessage(&wire.Output{Number: m.GetNumber(), Absent: true}))
+		return
+	}
+	s.runner.send(&frame{kind: framePeek, body: m})
+}
+
 // disown ends an attempt that is another host's now, or nobody's. The daemon does not want to hear of it.
 func (s *session) disown(a *wire.Attempt) {
 	key := keyOf(a)
@@ -178,6 +189,9 @@ func (s *session) fromRunner(f *frame) {
 	case *wire.Ended:
 		s.ended(body)
 		return
+	case *wire.Output:
+		s.tell(outputMessage(body))
+		return
 	}
 	switch f.kind {
 	case frameExpired:
@@ -202,6 +216,10 @@ func (s *session) tell(m *wire.HostMessage) {
 
 func endedMessage(m *wire.Ended) *wire.HostMessage {
 	return &wire.HostMessage{Body: &wire.HostMessage_Ended{Ended: m}}
+}
+
+func outputMessage(m *wire.Output) *wire.HostMessage {
+	return &wire.HostMessage{Body: &wire.HostMessage_Output{Output: m}}
 }
 
 func startedMessage(m *wire.Started) *wire.HostMessage {

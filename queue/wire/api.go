@@ -101,6 +101,25 @@ type Cluster struct {
 	StartedAt  time.Time `json:"startedAt"`
 }
 
+// PeekRequest asks for what a running job has written so far. Its answer holds at most Limit bytes from Offset on.
+type PeekRequest struct {
+	Stderr bool  `json:"stderr,omitempty"` // where that is a stream of its own
+	Offset int64 `json:"offset,omitempty"`
+	Limit  int   `json:"limit,omitempty"` // 1 to MaxPeek; 0 = MaxPeek
+}
+
+// MaxPeek is the most bytes of one answer.
+const MaxPeek = 256 << 10
+
+// Peeked is the answer.
+type Peeked struct {
+	Data     []byte `json:"data,omitempty"`
+	Kept     int64  `json:"kept"`               // bytes of the stream so far
+	Dropped  bool   `json:"dropped,omitempty"`  // the job wrote more than is kept
+	Separate bool   `json:"separate,omitempty"` // stderr is a stream of its own
+	Attempt  int    `json:"attempt"`            // of the job: another one begins anew
+}
+
 // PastRequest asks for what became of jobs.
 type PastRequest struct {
 	Filter history.Filter `json:"filter"`

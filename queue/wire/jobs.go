@@ -98,6 +98,12 @@ func (c *Client) SetHost(ctx context.Context, name string, open bool) error {
 	return err
 }
 
+// Peek gives what a running job has written so far. It is refused with NoSuchJob when the job has ended, and with WrongState
+// when it has not started.
+func (c *Client) Peek(ctx context.Context, id queue.ID, ask PeekRequest) (Peeked, error) {
+	return fetch[Peeked](ctx, c, http.MethodPost, "/v1/jobs/"+url.PathEscape(id.String())+"/peek", ask)
+}
+
 // Past calls each with what became of the selected jobs, in the order of their ids, as it comes from the daemon. Each element of an
 // array is one.
 func (c *Client) Past(ctx context.Context, ask PastRequest, each func(history.Past) error) error {
