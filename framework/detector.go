@@ -56,7 +56,8 @@ func parseMasters(list string) (*masters, error) {
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("master %q: want http(s)://host:port, several of these with commas between, or zk://host:port,…/path", text)
+			shown := text[strings.LastIndex(text, "@")+1:] // without a password
+			return nil, fmt.Errorf("master %q: want http(s)://host:port, several of these with commas between, or zk://host:port,…/path", shown)
 		}
 		m.urls = append(m.urls, u.Scheme+"://"+u.Host)
 	}

@@ -157,6 +157,7 @@ func TestBadMaster(t *testing.T) {
 		"its credentials are not user:password":       func(c *Config) { c.Master = "zk://secret@h:2181/mesos" },
 		`master "ftp://h": want http(s)://host:port`:  func(c *Config) { c.Master = "ftp://h" },
 		`master "zk://h/m": want http(s)://host:port`: func(c *Config) { c.Master = "http://a:5050,zk://h/m" },
+		`master "h/m": want http(s)://host:port`:      func(c *Config) { c.Master = "http://a:5050,zk://u:secret@h/m" },
 		"no such file or directory":                   func(c *Config) { c.Master = "file:///no/such/file" },
 		"read CA file":                                func(c *Config) { c.CAFile = "/no/such/file" },
 		"it holds no certificate in PEM":              func(c *Config) { c.CAFile = noPEM },

@@ -3,8 +3,10 @@ package zk
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,15 @@ import (
 )
 
 const until = 30 * time.Second
+
+// TestMain lets more tests run beside each other than there are processors: they wait for clocks and other processes.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 func testLog(t *testing.T) logrus.FieldLogger {
 	log := logrus.New()

@@ -191,6 +191,31 @@ func TestLostLeader(t *testing.T) {
 	}
 }
 
+// When the server that it speaks to fails, a leader goes on with another one, in the same session: it stays the leader.
+func TestLeaderChangesServers(t *testing.T) {
+	t.Parallel()
+	server := testneed.StartZooKeeper(t)
+	ways := []*wire{newWire(t, server.Address()), newWire(t, server.Address())}
+	first := stand(t, ways[0].address()+","+ways[1].address(), "first", 20*time.Second)
+	first.wantState(t, Leading)
+	second := stand(t, server.Address(), "second", 20*time.Second)
+	eventually(t, "second in the line", func() bool { return second.Standing().Leader == "first" })
+	session := first.session.conn.SessionID()
+	for range 2 {
+		for i, way := range ways {
+			way.set(true, false)
+			ways[1-i].set(false, false)
+			eventually(t, "an answer by the other way", func() bool {
+				_, _, err := first.session.conn.Exists("/sluice/test")
+				return err == nil && first.Leads()
+			})
+		}
+	}
+	if first.Standing().State != Leading || second.Standing().State != Waiting || first.session.conn.SessionID() != session {
+		t.Errorf("first %+v, second %+v", first.Standing(), second.Standing())
+	}
+}
+
 // An outage of ZooKeeper itself, longer than the sessions: nobody leads during it, and one after it.
 func TestElectionOutage(t *testing.T) {
 	t.Parallel()
