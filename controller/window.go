@@ -27,16 +27,22 @@ func (w *window) push(elapsed, length time.Duration, v int) {
 		return
 	}
 	w.into += elapsed
-	steps := min(int64(w.into/span), int64(len(w.buckets)))
-	w.into %= span
-	for range steps {
-		w.pos++
-		if w.pos == len(w.buckets) {
-			w.pos = 0
-		}
-		w.buckets[w.pos] = 0
+	if w.into >= span {
+		steps := int(min(int64(w.into/span), int64(len(w.buckets))))
+		w.into %= span
+		w.turn(steps)
 	}
 	w.buckets[w.pos] = max(w.buckets[w.pos], v)
+}
+
+// turn moves the ring on by up to its length and empties the buckets that it
+// comes over.
+func (w *window) turn(steps int) {
+	next := w.pos + 1
+	tail := min(steps, len(w.buckets)-next)
+	clear(w.buckets[next : next+tail])
+	clear(w.buckets[:steps-tail])
+	w.pos = (w.pos + steps) % len(w.buckets)
 }
 
 // greatest returns the greatest value in the window.

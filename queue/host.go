@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // host is a batch host and what runs on it.
@@ -128,9 +129,14 @@ func (q *Queue) foldHostCreated(ev *Event) error {
 	if ev.Host == nil || ev.Host.Slots < 1 || ev.Host.Slots > maxHostSlots || ev.Host.Name == "" || q.hosts[ev.Host.Name] != nil {
 		return errImpossible
 	}
-	q.hosts[ev.Host.Name] = &host{spec: *ev.Host, status: HostAdded, added: stampOf(ev.At), member: -1}
+	h := &host{spec: *ev.Host, status: HostAdded, added: stampOf(ev.At), member: -1}
+	q.hosts[h.spec.Name] = h
+	at, _ := slices.BinarySearchFunc(q.roll, h.spec.Name, hostByName)
+	q.roll = slices.Insert(q.roll, at, h)
 	return nil
 }
+
+func hostByName(h *host, name string) int { return strings.Compare(h.spec.Name, name) }
 
 func (q *Queue) foldHost(ev *Event) error {
 	h := q.hosts[ev.HostName]
@@ -159,6 +165,9 @@ func (q *Queue) foldHost(ev *Event) error {
 		}
 		h.status = 0
 		delete(q.hosts, ev.HostName)
+		if at, found := slices.BinarySearchFunc(q.roll, ev.HostName, hostByName); found {
+			q.roll = slices.Delete(q.roll, at, at+1)
+		}
 	}
 	q.supply.changed(h)
 	q.dirty = true

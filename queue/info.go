@@ -3,7 +3,6 @@ package queue
 import (
 	"cmp"
 	"slices"
-	"strings"
 )
 
 // Load is the load now.
@@ -114,13 +113,15 @@ func (q *Queue) Demand(most int) []Demand {
 }
 
 // Hosts are all hosts, by name.
-func (q *Queue) Hosts() []Host {
-	out := make([]Host, 0, len(q.hosts))
-	for _, h := range q.hosts {
-		out = append(out, h.view())
+func (q *Queue) Hosts() []Host { return q.AppendHosts(make([]Host, 0, len(q.roll))) }
+
+// AppendHosts adds what Hosts gives to a slice.
+func (q *Queue) AppendHosts(to []Host) []Host {
+	to = slices.Grow(to, len(q.roll))
+	for _, h := range q.roll {
+		to = append(to, h.view())
 	}
-	slices.SortFunc(out, func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return to
 }
 
 // Host is one host.

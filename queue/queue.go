@@ -32,6 +32,7 @@ type Queue struct {
 	evidence Evidence
 
 	hosts  map[string]*host
+	roll   []*host // all, by name
 	lost   []*host // unavailable ones
 	supply supply
 

@@ -87,7 +87,7 @@ type Stats struct {
 func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 	f := &Fleet{
 		cfg: cfg.withDefaults(), rng: rng,
-		members: make(map[string]*member), perAgent: make(map[string]int), strangers: make(map[string]Update),
+		members: make(map[string]*member), views: make(map[string]int), perAgent: make(map[string]int), strangers: make(map[string]Update),
 		connection: connection{suppressed: true}, trouble: trouble{agents: make(map[string]penalty)},
 	}
 	slices.SortFunc(restored, func(a, b Host) int {
@@ -145,20 +145,28 @@ func (f *Fleet) Knows(host string) bool { return f.members[host] != nil }
 // Suppressed says whether a subscription made now should suppress all roles.
 func (f *Fleet) Suppressed() bool { return f.suppressed }
 
+// Held is the supply, what of it is in flight, and what is withheld, as in Stats, but cheaper.
+func (f *Fleet) Held() (supply, inFlight, withheld int) {
+	for _, m := range f.order {
+		if !f.counts(m) {
+			continue
+		}
+		supply += m.Spec.Slots
+		if m.State != Open {
+			inFlight += m.Spec.Slots
+		}
+	}
+	return supply, inFlight, f.withheld
+}
+
 // Stats counts, in time proportional to the number of hosts.
 func (f *Fleet) Stats() Stats {
 	s := Stats{Hosts: make(map[State]int), Goal: f.goal, Suppressed: f.suppressed}
 	for _, m := range f.order {
 		s.Hosts[m.State]++
-		if !f.counts(m) {
-			continue
-		}
-		s.Supply += m.Spec.Slots
-		if m.State != Open {
-			s.InFlight += m.Spec.Slots
-		}
 	}
-	s.Wanted, s.Withheld = f.wanted(), f.withheld
+	s.Supply, s.InFlight, s.Withheld = f.Held()
+	s.Wanted = f.wanted()
 	return s
 }
 

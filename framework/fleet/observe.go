@@ -17,7 +17,7 @@ func (f *Fleet) takeGoal(g Goal) {
 	}
 	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
 	f.floor = min(max(g.Floor, 0), f.goal)
-	f.views = make(map[string]int, len(f.snap.Hosts))
+	clear(f.views)
 	for i := range f.snap.Hosts {
 		f.views[f.snap.Hosts[i].Name] = i
 	}

@@ -121,13 +121,11 @@ func (f *Fleet) closeSurplus() {
 			candidates = append(candidates, m)
 		}
 	}
-	if surplus <= 0 {
-		return
-	}
+	candidates = slices.DeleteFunc(candidates, func(m *member) bool { return m.Spec.Slots > surplus })
 	slices.SortStableFunc(candidates, f.emptiestFirst)
 	for _, m := range candidates {
 		if m.Spec.Slots > surplus {
-			continue
+			continue // those before it were enough
 		}
 		surplus -= m.Spec.Slots
 		switch {

@@ -20,6 +20,7 @@ type batch struct {
 	draining         int // slots in use on closed hosts
 	changed          bool
 	events           []queue.Event
+	view             []queue.Host
 	ends             endHeap
 }
 
@@ -104,6 +105,14 @@ func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
 	heap.Push(&b.ends, jobEnd{now + j.Run, job})
 }
 
+// nextWake is when the queue has to look at the time again.
+func (b *batch) nextWake() time.Duration {
+	if wake := b.q.NextWake(); !wake.IsZero() {
+		return wake.Sub(start)
+	}
+	return never
+}
+
 // nextEnd is when the next running job ends.
 func (b *batch) nextEnd() time.Duration {
 	if len(b.ends) == 0 {
@@ -185,9 +194,10 @@ func (b *batch) removeHost(now time.Duration, name string) error {
 	return nil
 }
 
-// snapshot is what a poll gives.
+// snapshot is what a poll gives. Its hosts are good until the next one.
 func (b *batch) snapshot(now time.Duration) queue.Snapshot {
-	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.q.Hosts()}
+	b.view = b.q.AppendHosts(b.view[:0])
+	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.view}
 }
 
 // jobEnd is when a running job ends.

@@ -83,10 +83,18 @@ func (e *elastic) happen(now time.Duration) error {
 	return e.step(now, fleet.Update{Task: name, Agent: e.agents[t.agent].id, State: fleet.TaskRunning})
 }
 
+// quiet is as in supplier.
+func (e *elastic) quiet(goal int) time.Duration {
+	if goal != e.goal || e.batch.changed || e.busy || !e.suppressed {
+		return 0
+	}
+	return e.wake
+}
+
 // steer gives the fleet the goal and the offers, unless nothing changed since
 // it was last found to have nothing to do.
 func (e *elastic) steer(now time.Duration, goal int) error {
-	if goal == e.goal && !e.batch.changed && !e.busy && now < e.wake && e.suppressed {
+	if now < e.quiet(goal) {
 		return nil
 	}
 	if e.sum.launches == 0 && e.wake == 0 {
@@ -112,9 +120,8 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 			return err
 		}
 	}
-	stats := e.fleet.Stats()
-	e.sum.supply, e.sum.inFlight, e.sum.withheld = stats.Supply, stats.InFlight, stats.Withheld
-	e.batch.q.Await(stats.Withheld)
+	e.sum.supply, e.sum.inFlight, e.sum.withheld = e.fleet.Held()
+	e.batch.q.Await(e.sum.withheld)
 	return nil
 }
 

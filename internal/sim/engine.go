@@ -66,6 +66,7 @@ type engine struct {
 	observe func(Sample)
 	now     time.Duration
 	goal    int
+	calm    time.Duration // until then nothing happens unless the goal changes
 	need    int           // of the first pending job
 	weight  float64       // of what pends, in the mean; 0 = of the default queues, 1
 	stalled time.Duration // for how long something pends and nothing runs
@@ -103,7 +104,9 @@ func (e *engine) run() error {
 				return err
 			}
 		}
-		if err := e.until(tick); err != nil {
+		if tick < e.calm {
+			e.advance(tick)
+		} else if err := e.until(tick); err != nil {
 			return err
 		}
 		ended := e.cfg.Until > 0 && e.now >= e.cfg.Until
@@ -115,6 +118,20 @@ func (e *engine) run() error {
 		}
 		tick = e.nextTick(tick)
 	}
+}
+
+// quiet is when something may happen or be done next by itself: a job ends or
+// comes, a host joins, the queue or the fleet has to look again. Until then a
+// decision changes something only where the goal does.
+func (e *engine) quiet() time.Duration {
+	if e.batch.changed || e.done() {
+		return 0
+	}
+	at := min(e.batch.nextEnd(), e.batch.nextWake(), e.fleet.next(), e.nextSubmit(), e.fleet.quiet(e.goal))
+	if e.cfg.Until > 0 {
+		at = min(at, e.cfg.Until)
+	}
+	return at
 }
 
 func (e *engine) done() bool { return e.meter.ended == len(e.batch.jobs) }
@@ -193,11 +210,14 @@ func (e *engine) decide() error {
 		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
 		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining, Weight: e.weight,
 	}
-	e.goal = e.policy.Decide(date(e.now), load)
-	if err := e.fleet.steer(e.now, e.goal); err != nil {
-		return fmt.Errorf("simulate at %v: %w", e.now, err)
+	if goal := e.policy.Decide(date(e.now), load); goal != e.goal || e.now >= e.calm {
+		e.goal = goal
+		if err := e.fleet.steer(e.now, e.goal); err != nil {
+			return fmt.Errorf("simulate at %v: %w", e.now, err)
+		}
+		e.batch.schedule(e.now)
+		e.calm = e.quiet()
 	}
-	e.batch.schedule(e.now)
 	e.meter.decided(e.now, &load, e.goal)
 	if e.observe != nil {
 		e.observe(Sample{At: e.now, Load: load, Goal: e.goal, Allocated: held.allocated})

@@ -32,6 +32,9 @@ func newHoarder(cfg *Config, b *batch) *hoarder {
 
 func (h *hoarder) totals() *totals { return &h.sum }
 
+// quiet is never promised: it looks at its hosts in every period.
+func (h *hoarder) quiet(int) time.Duration { return 0 }
+
 func (h *hoarder) next() time.Duration { return nextJoin(h.line) }
 
 func (h *hoarder) happen(now time.Duration) error {

@@ -10,6 +10,9 @@ type supplier interface {
 	next() time.Duration
 	// happen lets that happen.
 	happen(now time.Duration) error
+	// quiet is until when steer has nothing to do for a goal, if nothing happens;
+	// 0 if it has.
+	quiet(goal int) time.Duration
 	// totals is what is held and was done so far.
 	totals() *totals
 }
