@@ -88,6 +88,13 @@ func OpenHistory(ctx context.Context, path string, j *Journal, o HistoryOptions)
 var errOtherJournal = errors.New("it followed another journal")
 
 func (h *History) connect(ctx context.Context, id string) (err error) {
+	file, err := os.OpenFile(h.path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite gives its other files the same mode
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
 	if h.write, err = h.open(1, "busy_timeout(10000)", "synchronous(NORMAL)", "journal_size_limit(67108864)"); err != nil {
 		return err
 	}
@@ -126,9 +133,6 @@ func (h *History) open(connections int, pragmas ...string) (*sql.DB, error) {
 // prepare makes the tables and finds how far the journal was read.
 func (h *History) prepare(ctx context.Context, id string) error {
 	if _, err := h.write.ExecContext(ctx, historySchema); err != nil {
-		return err
-	}
-	if err := os.Chmod(h.path, 0o600); err != nil {
 		return err
 	}
 	stored := make(map[string]string)
