@@ -66,6 +66,7 @@ type link struct {
 	leaving    *atomic.Bool // the framework is being torn down: the end of the stream is no failure
 	current    atomic.Pointer[session]
 	master     atomic.Pointer[string]
+	trouble    atomic.Pointer[string] // the newest, nil while connected
 	reconnects atomic.Int64
 	log        logrus.FieldLogger
 	said       map[string]string // the last trouble with each master that was logged
@@ -126,6 +127,7 @@ func (l *link) complain(master string, err error) {
 	if _, ok := errors.AsType[noLeader](err); ok {
 		whose = "not connected to a master"
 	}
+	l.trouble.Store(&text)
 	if text != l.said[whose] {
 		l.said[whose] = text
 		l.log.Warnf("%s: %s; retrying", whose, text)
@@ -299,6 +301,7 @@ func (l *link) subscribed(ctx context.Context, s *session, e *scheduler.Event_Su
 	s.id = got
 	master := s.at.url
 	l.master.Store(&master)
+	l.trouble.Store(nil)
 	l.current.Store(s)
 	l.mail.put(connected{s})
 	clear(l.said)

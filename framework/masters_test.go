@@ -88,6 +88,9 @@ func TestLeaderChangeWithZooKeeper(t *testing.T) {
 	waiting.cfg.Master = at
 	waiting.start()
 	waiting.said(log, "not connected to a master: ZooKeeper at "+server.Address()+" has no path /mesos", "retrying")
+	if s := waiting.fw.Status(); !strings.Contains(s.Trouble, "has no path /mesos") {
+		t.Errorf("status %+v", s)
+	}
 	if strings.Contains(strings.Join(log.all(), "\n"), "pw") {
 		t.Errorf("the password is in the log: %q", log.all())
 	}
@@ -103,7 +106,10 @@ func TestLeaderChangeWithZooKeeper(t *testing.T) {
 	}
 	r.wait("the other master leads", func() bool { return r.cluster.URL() != old })
 	led := time.Now()
-	r.wait("a subscription there", func() bool { s := r.fw.Status(); return s.Connected && s.Master == r.cluster.URL() })
+	r.wait("a subscription there, without trouble", func() bool {
+		s := r.fw.Status()
+		return s.Connected && s.Trouble == "" && s.Master == r.cluster.URL()
+	})
 	t.Logf("subscribed %v after the election", time.Since(led))
 	r.wait("the tasks there", func() bool { return len(r.tasks()) == len(before) })
 	r.hostsStay(before)

@@ -11,6 +11,7 @@ type Status struct {
 	Master      string         `json:"master"` // URL of the leading master, "" before it was found
 	FrameworkID string         `json:"frameworkID"`
 	Connected   bool           `json:"connected"`
+	Trouble     string         `json:"trouble"`    // why it is not connected, in one line; "" while it is, or before the first attempt
 	Suppressed  bool           `json:"suppressed"` // no offers are wanted
 	Hosts       map[string]int `json:"hosts"`      // by state
 	Joined      int            `json:"joined"`     // hosts that are open, or closed and not empty yet
@@ -64,6 +65,9 @@ func (f *Framework) Status() Status {
 	f.mu.Unlock()
 	if master := f.link.master.Load(); master != nil {
 		s.Master = *master
+	}
+	if trouble := f.link.trouble.Load(); trouble != nil {
+		s.Trouble = *trouble
 	}
 	for _, c := range []struct {
 		to   *int

@@ -75,6 +75,9 @@ func printStatus(out io.Writer, data json.RawMessage, asJSON bool) error {
 		hosts = append(hosts, fmt.Sprintf("%d %s", s.HostStates[state], state))
 	}
 	connection := "not connected"
+	if s.Trouble != "" {
+		connection += ": " + s.Trouble
+	}
 	if s.Connected {
 		connection = "connected"
 	}

@@ -36,6 +36,7 @@ func (a *App) Status() Status {
 		OffersAccepted: f.OffersAccepted, OffersDeclined: f.OffersDeclined, Launches: f.Launches,
 	}
 	s.Hosts, s.Election = f.Joined, a.electionStatus()
+	s.Trouble = f.Trouble
 	a.loop.fill(&s)
 	s.Live, s.Weights = a.liveSettings()
 	return s

@@ -13,6 +13,8 @@ type Status struct {
 	Master      string    `json:"master"`
 	FrameworkID string    `json:"frameworkID"`
 	Connected   bool      `json:"connected"` // subscribed at a leading master
+	// Trouble is why it is not connected, in one line; "" while it is.
+	Trouble string `json:"trouble,omitempty"`
 	// Election is how this instance stands; nil where there is no election.
 	Election *ElectionStatus `json:"election,omitempty"`
 
