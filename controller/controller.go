@@ -23,6 +23,9 @@ const maxPeriods = 10
 // will not end soon.
 const drainTrust = 10
 
+// negligible is a slope of the measured value, in 1/s, that counts as none.
+const negligible = 1e-30
+
 // rounding is how far above a whole number of slots an output still counts as
 // that number: the arithmetic of N·y* is not exact.
 const rounding = 1e-6
@@ -156,6 +159,9 @@ func (c *Controller) output(now time.Time, elapsed time.Duration, load *Load) {
 	if c.primed {
 		raw := (counted - c.measured) / dt
 		c.slope += (raw - c.slope) * dt / (c.cfg.DerivativeFilter.Seconds() + dt)
+		if math.Abs(c.slope) < negligible {
+			c.slope = 0 // denormal numbers are slow
+		}
 	} else {
 		c.slope = 0
 	}

@@ -95,8 +95,11 @@ func (q *Queue) Demand(most int) []Demand {
 		need  Need
 		slots int
 	}
-	at := map[key]int{}
-	var out []Demand
+	var at map[key]int
+	if len(items) > 1 {
+		at = make(map[key]int, len(items))
+	}
+	out := make([]Demand, 0, len(items))
 	for _, i := range items {
 		k := key{i.class.need, i.class.min}
 		if pos, ok := at[k]; ok {
@@ -106,7 +109,9 @@ func (q *Queue) Demand(most int) []Demand {
 		if most > 0 && len(out) == most {
 			continue
 		}
-		at[k] = len(out)
+		if at != nil {
+			at[k] = len(out)
+		}
 		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: i.n, Strict: !q.cfg.Backfill})
 	}
 	return out

@@ -24,7 +24,8 @@ type Fleet struct {
 	goalAt  time.Time // when it was given to Step
 	hasGoal bool
 	snap    queue.Snapshot
-	views   map[string]int // index in snap.Hosts
+	views   map[string]int // index in snap.Hosts, made when it is needed; see lookup
+	viewed  bool
 
 	connection
 	nextFull  time.Time         // next full reconciliation
@@ -48,6 +49,7 @@ type member struct {
 	Host
 	view     queue.Host // in the newest snapshot; meaningful if seen
 	seen     bool
+	at       int // its place there
 	missing  int // snapshots in a row without it
 	missedAt time.Time
 	command  command
@@ -216,6 +218,7 @@ func (f *Fleet) touch(m *member) {
 
 func (f *Fleet) forget(m *member) {
 	delete(f.members, m.Name())
+	f.lookup(m.Name())
 	delete(f.views, m.Name()) // the snapshot is older than the removal
 	f.removed = true
 	f.out.Removed = append(f.out.Removed, m.Name())

@@ -17,15 +17,12 @@ func (f *Fleet) takeGoal(g Goal) {
 	}
 	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
 	f.floor = min(max(g.Floor, 0), f.goal)
-	clear(f.views)
-	for i := range f.snap.Hosts {
-		f.views[f.snap.Hosts[i].Name] = i
-	}
+	f.viewed = false
 	for _, m := range f.order {
-		i, seen := f.views[m.Name()]
+		i, seen := f.find(m)
 		m.look(f.now, seen, f.snap.At)
 		if seen {
-			m.view = f.snap.Hosts[i]
+			m.at, m.view = i, f.snap.Hosts[i]
 		}
 		f.observe(m)
 	}
@@ -33,6 +30,27 @@ func (f *Fleet) takeGoal(g Goal) {
 		f.stranger(f.strangers[task])
 	}
 	clear(f.strangers)
+}
+
+// find gives the place of a host in the snapshot: most often that of the one before.
+func (f *Fleet) find(m *member) (at int, found bool) {
+	if m.at < len(f.snap.Hosts) && f.snap.Hosts[m.at].Name == m.Name() {
+		return m.at, true
+	}
+	return f.lookup(m.Name())
+}
+
+// lookup gives the place of a name in the snapshot.
+func (f *Fleet) lookup(name string) (at int, found bool) {
+	if !f.viewed {
+		f.viewed = true
+		clear(f.views)
+		for i := range f.snap.Hosts {
+			f.views[f.snap.Hosts[i].Name] = i
+		}
+	}
+	at, found = f.views[name]
+	return at, found
 }
 
 func (m *member) look(now time.Time, seen bool, at time.Time) {

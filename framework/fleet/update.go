@@ -163,7 +163,7 @@ func (f *Fleet) stranger(u Update) {
 		Spec: queue.HostSpec{Name: u.Task}, Agent: u.Agent, LaunchedAt: f.now, Since: f.now, Ran: u.State == TaskRunning,
 		State: Joining,
 	}
-	i, known := f.views[u.Task]
+	i, known := f.lookup(u.Task)
 	if known && f.snap.Hosts[i].Elastic {
 		h.Spec = f.snap.Hosts[i].HostSpec
 		m := f.add(h)
