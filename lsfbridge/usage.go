@@ -39,6 +39,7 @@ var usages = map[string]string{
 	"busers":  `busers [-h] [-V] [user_name ...] [all]`,
 	"bpeek": `bpeek [-h] [-V] [-f] [-m host_name | -q queue_name |
         -J job_name | jobId | "jobId[index]"]`,
+	"bwait": `bwait [-h] [-V] -w "wait_condition" [-t timeout] [-r rereg_interval]`,
 	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 
              [-n num_logfiles]
              [-C time0,time1] [-S time0,time1] [-D time0,time1]

@@ -101,6 +101,12 @@ type Cluster struct {
 	StartedAt  time.Time `json:"startedAt"`
 }
 
+// AwaitRequest asks for a condition, of the caller's jobs where it names some. The answer, a queue.Outcome, comes when it is met or
+// can be met no more, but after a minute in any case.
+type AwaitRequest struct {
+	Condition *queue.Condition `json:"condition"`
+}
+
 // PeekRequest asks for what a running job has written so far. Its answer holds at most Limit bytes from Offset on.
 type PeekRequest struct {
 	Stderr bool  `json:"stderr,omitempty"` // where that is a stream of its own

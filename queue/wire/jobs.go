@@ -76,6 +76,16 @@ func (c *Client) Wait(ctx context.Context, id queue.ID) (queue.Job, error) {
 	}
 }
 
+// Await returns when a condition is met, or can be met no more.
+func (c *Client) Await(ctx context.Context, condition *queue.Condition) (queue.Outcome, error) {
+	for {
+		outcome, err := fetch[queue.Outcome](ctx, c, http.MethodPost, "/v1/await", AwaitRequest{condition})
+		if err != nil || outcome.Met || outcome.Never {
+			return outcome, err
+		}
+	}
+}
+
 // Queues are the queues, by priority.
 func (c *Client) Queues(ctx context.Context) ([]queue.QueueInfo, error) {
 	return fetch[[]queue.QueueInfo](ctx, c, http.MethodGet, "/v1/queues", nil)
