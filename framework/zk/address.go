@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -89,13 +90,21 @@ func credentials(text string) (user, secret string, err error) {
 func serverAddress(server string) (string, error) {
 	host, port, err := net.SplitHostPort(server)
 	if err != nil { // without a port
-		host, port = strings.Trim(server, "[]"), defaultPort
+		host, port = server, defaultPort
+		if inner, ok := strings.CutPrefix(server, "["); ok && strings.HasSuffix(inner, "]") {
+			host = strings.TrimSuffix(inner, "]")
+		}
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
-	if host == "" || err != nil || number == 0 || strings.ContainsAny(host, " \t@") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
+	if host == "" || err != nil || number == 0 || strings.ContainsAny(host, " \t@[]") || strings.Contains(host, ":") && !isIP(host) {
 		return "", fmt.Errorf("server %q is not host:port", server)
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host) // also with a zone
+	return err == nil
 }
 
 // checkPath refuses what ZooKeeper would, and the root, where nothing may register.

@@ -31,7 +31,7 @@ func TestBadAddress(t *testing.T) {
 		"", "zk://", "zk:///mesos", "zk://h1", "zk://h1/", "zk://h1:0/m", "zk://h1:99999/m", "zk://h1:x/m", "zk://h1,/m",
 		"zk://:2181/m", "zk://nopassword@h/m", "zk://:secret@h/m", "zk://h//m", "zk://h/a/../b", "zk://h/a\x00b", "http://h/m",
 		"zk://u:secret@h1,,h2/m", "zk://u:secret@h/", "file:///no/such/file", "zk://" + strings.Repeat("h,", 100) + "h/m",
-		"zk://u:secret@h:1:2/m",
+		"zk://u:secret@h:1:2/m", "zk://0]0/0", "zk://[h/m", "zk://h]:1/m",
 	} {
 		if a, err := ParseAddress(text); err == nil {
 			t.Errorf("%q was taken as %s", text, a)
@@ -59,7 +59,7 @@ func TestAddressInFile(t *testing.T) {
 }
 
 func FuzzParseAddress(f *testing.F) {
-	for _, seed := range []string{"zk://u:p@h1:2181,h2/mesos", "zk://h/a/b", "zk://[::1]/m", "zk://@h/m", "zk://h"} {
+	for _, seed := range []string{"zk://u:p@h1:2181,h2/mesos", "zk://h/a/b", "zk://[::1]/m", "zk://@h/m", "zk://h", "zk://0]0/0", "zk://[fe80::1%eth0]:1/m"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
