@@ -18,17 +18,12 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/app/demo"
 	"sluice/internal/sim"
-	"sluice/internal/sim/swf"
 	"sluice/queue"
 )
 
 // simulation is what the flags of simulate say.
 type simulation struct {
-	trace      string
-	workload   string
-	span       sim.Span
-	hostSlots  int
-	cluster    sim.Config
+	workloadFlags
 	controller controller.Config
 	outer      controller.OuterConfig
 	intents    []string
@@ -42,8 +37,7 @@ type simulation struct {
 
 func newSimulateCommand() *cobra.Command {
 	s := simulation{
-		span: sim.Span{}, hostSlots: 8, controller: app.DefaultConfig().Controller, outer: controller.DefaultOuterConfig(),
-		cluster: sim.Config{JoinDelay: 15 * time.Second, IdleTimeout: time.Minute, Seed: 1},
+		workloadFlags: defaultWorkload(), controller: app.DefaultConfig().Controller, outer: controller.DefaultOuterConfig(),
 	}
 	cmd := &cobra.Command{
 		Use:     "simulate",
@@ -52,9 +46,7 @@ func newSimulateCommand() *cobra.Command {
 		Long: `Run a workload on a simulated Mesos cluster, with the real queue, fleet and controller, and measure what a policy makes of it:
 waits, slots held in vain, hosts launched, how well running/pending is held.
 
-The workload is a trace of the Parallel Workloads Archive (--trace, SWF, also gzipped), or made (--workload):
-  poisson:jobs=1000,gap=2s,run=100s,slots=4   a stationary stream
-  burst:jobs=1000,run=100s,slots=1            all at once
+` + workloadHelp + `
 
 The policies: greedy (the whole cluster while anything is pending), seed (the law of the article that Sluice descends from),
 hpa (the Kubernetes autoscaler), static:N, pid, pid:TARGET, and pure-pid (without feed-forward). All but the pids hold hosts
@@ -71,16 +63,7 @@ until they happen to be idle; the pids drain. The flags of the control loop (--t
 	f := cmd.Flags()
 	controlFlags(f, &s.controller)
 	s.intentFlags(f)
-	f.StringVar(&s.trace, "trace", "", "SWF file to replay")
-	f.StringVar(&s.workload, "workload", "", "workload to make, in place of a trace")
-	f.Float64Var(&s.span.From, "from", 0, "first second of the trace")
-	f.Float64Var(&s.span.To, "to", 0, "last second of the trace for submissions; 0 is its end")
-	f.IntVar(&s.span.Slots, "slots", 0, "slots of the cluster; 0 is what the trace's header says")
-	f.IntVar(&s.hostSlots, "host-slots", s.hostSlots, "slots of one agent")
-	f.DurationVar(&s.cluster.JoinDelay, "join-delay", s.cluster.JoinDelay, "time from the launch of a host until it takes jobs")
-	f.DurationVar(&s.cluster.IdleTimeout, "idle-timeout", s.cluster.IdleTimeout, "a host without a job is released after it")
-	f.BoolVar(&s.cluster.Backfill, "backfill", false, "let small jobs pass a blocked large one where they do not delay it")
-	f.Uint64Var(&s.cluster.Seed, "seed", s.cluster.Seed, "seed of everything random")
+	s.workloadFlags.register(f)
 	f.StringSliceVar(&s.policies, "policy", nil, "policies to run (default pid)")
 	f.BoolVar(&s.compare, "compare", false, "run all policies")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
@@ -96,15 +79,10 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	agents, err := sim.UniformAgents(s.span.Slots, s.hostSlots)
-	if err != nil {
+	if err := s.build(&s.controller); err != nil {
 		return usageError{err}
 	}
-	s.cluster.Agents, s.cluster.HostsPerAgent, s.cluster.Period = agents, s.hostSlots, s.controller.Period
 	s.cluster.Stop = cmd.Context().Err
-	if s.controller.MaxSlots == 0 {
-		s.controller.MaxSlots = s.span.Slots
-	}
 	policies, err := s.choose()
 	if err == nil {
 		err = s.share(jobs)
@@ -228,85 +206,6 @@ func (s *simulation) contender(name string) (contender, error) {
 	}
 	policy, err := sim.NewPID(name, cfg)
 	return contender{policy: policy, target: cfg.Target}, err
-}
-
-// jobs reads or makes the workload, and learns the size of the cluster from it.
-func (s *simulation) jobs() ([]sim.Job, error) {
-	switch {
-	case (s.trace == "") == (s.workload == ""):
-		return nil, usageError{errors.New("simulate: want --trace FILE or --workload KIND:…")}
-	case s.trace != "":
-		return s.readTrace()
-	case s.span.Slots == 0:
-		return nil, usageError{errors.New("simulate: a made workload wants --slots, the size of the cluster")}
-	}
-	jobs, err := makeWorkload(s.workload, s.cluster.Seed)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("workload %s: %w", s.workload, err)}
-	}
-	return jobs, nil
-}
-
-func (s *simulation) readTrace() (jobs []sim.Job, err error) {
-	if !(s.span.From >= 0) || (s.span.To != 0 && !(s.span.To > s.span.From)) {
-		return nil, usageError{errors.New("simulate: want --from before --to")}
-	}
-	file, err := os.Open(s.trace)
-	if err != nil {
-		return nil, fmt.Errorf("open trace: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	reader, err := swf.NewReader(file)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.trace, err)
-	}
-	if s.span.Slots == 0 {
-		s.span.Slots = reader.Header().MaxProcs
-	}
-	if s.span.Slots == 0 {
-		return nil, usageError{errors.New("simulate: the trace does not say how large its machine was: want --slots")}
-	}
-	jobs, err = s.span.Jobs(reader)
-	if err == nil && len(jobs) == 0 {
-		err = usageError{fmt.Errorf("simulate: no job of %s was submitted between --from and --to and ran", s.trace)}
-	}
-	return jobs, err
-}
-
-// makeWorkload makes what a text such as "burst:jobs=1000,run=100s" says.
-func makeWorkload(text string, seed uint64) ([]sim.Job, error) {
-	kind, rest, _ := strings.Cut(text, ":")
-	stream := sim.Stream{Jobs: 1000, Gap: 2 * time.Second, Run: 100 * time.Second, MaxSlots: 1, Seed: seed}
-	for part := range strings.SplitSeq(rest, ",") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		var err error
-		switch name {
-		case "jobs":
-			stream.Jobs, err = strconv.Atoi(value)
-		case "slots":
-			stream.MaxSlots, err = strconv.Atoi(value)
-		case "gap":
-			stream.Gap, err = time.ParseDuration(value)
-		case "run":
-			stream.Run, err = time.ParseDuration(value)
-		default:
-			return nil, fmt.Errorf("%q is not jobs, slots, gap or run", name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part, err)
-		}
-	}
-	switch kind {
-	case "poisson":
-		return stream.Generate()
-	case "burst":
-		return stream.Burst()
-	default:
-		return nil, errors.New("want poisson:… or burst:…")
-	}
 }
 
 // thinned keeps samples for a picture: when it is full, every second one is dropped and the interval doubled.

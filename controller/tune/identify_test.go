@@ -39,11 +39,11 @@ func TestIdentifyFindsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Model{
 			K: rapid.Float64Range(0.5, 2).Draw(t, "k"),
-			T: rapid.Float64Range(3, 60).Draw(t, "t"),
-			L: rapid.Float64Range(2, 60).Draw(t, "l"),
+			T: rapid.Float64Range(3, 30).Draw(t, "t"),
+			L: rapid.Float64Range(2, 30).Draw(t, "l"),
 		}
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		fit, err := Identify(process(m, steps(400, 4), 0.003*m.K, rng))
+		fit, err := Identify(process(m, steps(200, 4), 0.003*m.K, rng))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"sluice/controller"
+	"sluice/internal/sim"
+	"sluice/internal/sim/swf"
+)
+
+// workloadFlags are the flags about what is simulated: the jobs and the cluster.
+type workloadFlags struct {
+	trace     string
+	workload  string
+	span      sim.Span
+	hostSlots int
+	cluster   sim.Config
+}
+
+func defaultWorkload() workloadFlags {
+	return workloadFlags{hostSlots: 8, cluster: sim.Config{JoinDelay: 15 * time.Second, IdleTimeout: time.Minute, Seed: 1}}
+}
+
+// workloadHelp is for the help of commands that have these flags.
+const workloadHelp = `The workload is a trace of the Parallel Workloads Archive (--trace, SWF, also gzipped), or made (--workload):
+  poisson:jobs=1000,gap=2s,run=100s,slots=4   a stationary stream
+  burst:jobs=1000,run=100s,slots=1            all at once`
+
+func (w *workloadFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&w.trace, "trace", "", "SWF file to replay")
+	f.StringVar(&w.workload, "workload", "", "workload to make, in place of a trace")
+	f.Float64Var(&w.span.From, "from", 0, "first second of the trace")
+	f.Float64Var(&w.span.To, "to", 0, "last second of the trace for submissions; 0 is its end")
+	f.IntVar(&w.span.Slots, "slots", 0, "slots of the cluster; 0 is what the trace's header says")
+	f.IntVar(&w.hostSlots, "host-slots", w.hostSlots, "slots of one agent")
+	f.DurationVar(&w.cluster.JoinDelay, "join-delay", w.cluster.JoinDelay, "time from the launch of a host until it takes jobs")
+	f.DurationVar(&w.cluster.IdleTimeout, "idle-timeout", w.cluster.IdleTimeout, "a host without a job is released after it")
+	f.BoolVar(&w.cluster.Backfill, "backfill", false, "let small jobs pass a blocked large one where they do not delay it")
+	f.Uint64Var(&w.cluster.Seed, "seed", w.cluster.Seed, "seed of everything random")
+}
+
+// build makes the cluster, once the workload has told its size, and bounds the controller by it.
+func (w *workloadFlags) build(control *controller.Config) error {
+	agents, err := sim.UniformAgents(w.span.Slots, w.hostSlots)
+	if err != nil {
+		return err
+	}
+	w.cluster.Agents, w.cluster.HostsPerAgent, w.cluster.Period = agents, w.hostSlots, control.Period
+	if control.MaxSlots == 0 {
+		control.MaxSlots = w.span.Slots
+	}
+	return nil
+}
+
+// jobs reads or makes the workload, and learns the size of the cluster from it.
+func (w *workloadFlags) jobs() ([]sim.Job, error) {
+	switch {
+	case (w.trace == "") == (w.workload == ""):
+		return nil, usageError{errors.New("want --trace FILE or --workload KIND:…")}
+	case w.trace != "":
+		return w.readTrace()
+	case w.span.Slots == 0:
+		return nil, usageError{errors.New("a made workload wants --slots, the size of the cluster")}
+	}
+	jobs, err := makeWorkload(w.workload, w.cluster.Seed)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("workload %s: %w", w.workload, err)}
+	}
+	return jobs, nil
+}
+
+func (w *workloadFlags) readTrace() (jobs []sim.Job, err error) {
+	if !(w.span.From >= 0) || (w.span.To != 0 && !(w.span.To > w.span.From)) {
+		return nil, usageError{errors.New("want --from before --to")}
+	}
+	file, err := os.Open(w.trace)
+	if err != nil {
+		return nil, fmt.Errorf("open trace: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	reader, err := swf.NewReader(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", w.trace, err)
+	}
+	if w.span.Slots == 0 {
+		w.span.Slots = reader.Header().MaxProcs
+	}
+	if w.span.Slots == 0 {
+		return nil, usageError{errors.New("the trace does not say how large its machine was: want --slots")}
+	}
+	jobs, err = w.span.Jobs(reader)
+	if err == nil && len(jobs) == 0 {
+		err = usageError{fmt.Errorf("no job of %s was submitted between --from and --to and ran", w.trace)}
+	}
+	return jobs, err
+}
+
+// makeWorkload makes what a text such as "burst:jobs=1000,run=100s" says.
+func makeWorkload(text string, seed uint64) ([]sim.Job, error) {
+	kind, rest, _ := strings.Cut(text, ":")
+	stream := sim.Stream{Jobs: 1000, Gap: 2 * time.Second, Run: 100 * time.Second, MaxSlots: 1, Seed: seed}
+	for part := range strings.SplitSeq(rest, ",") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		var err error
+		switch name {
+		case "jobs":
+			stream.Jobs, err = strconv.Atoi(value)
+		case "slots":
+			stream.MaxSlots, err = strconv.Atoi(value)
+		case "gap":
+			stream.Gap, err = time.ParseDuration(value)
+		case "run":
+			stream.Run, err = time.ParseDuration(value)
+		default:
+			return nil, fmt.Errorf("%q is not jobs, slots, gap or run", name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	switch kind {
+	case "poisson":
+		return stream.Generate()
+	case "burst":
+		return stream.Burst()
+	default:
+		return nil, errors.New("want poisson:… or burst:…")
+	}
+}
