@@ -89,6 +89,8 @@ func pastTexts(e *queue.Event, spec *queue.Spec, placed, brief bool) []string {
 		text = "Pending: Job has been requeued;"
 	case queue.JobQueueMoved:
 		text = "Switched to Queue <" + printable(e.QueueName) + "> by user or administrator;"
+	case queue.JobModified:
+		text = "Parameters of Job are changed;"
 	case queue.JobReprioritised:
 		text = "Job moved in its queue by user or administrator;"
 	case queue.JobFinished:

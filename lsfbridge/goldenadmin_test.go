@@ -128,8 +128,12 @@ func recordedRefusal(t *testing.T, text string) error {
 
 func words(r recording) []string {
 	var args []string
-	for word := range strings.FieldsSeq(r.Command) {
-		args = append(args, strings.Trim(word, `"`))
+	for i, part := range strings.Split(r.Command, `"`) {
+		if i%2 == 1 { // between quotes
+			args = append(args, part)
+			continue
+		}
+		args = append(args, strings.Fields(part)...)
 	}
 	return args[1:]
 }

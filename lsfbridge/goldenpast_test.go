@@ -302,3 +302,38 @@ func TestRecordedPeeks(t *testing.T) {
 		t.Errorf("only %d were compared", compared)
 	}
 }
+
+func TestRecordedModifications(t *testing.T) {
+	compared := 0
+	for _, r := range recordings(t, "bmod") {
+		if r.has("-h") || len(words(r)) == 0 {
+			continue
+		}
+		m, err := ParseModification(words(r), recordedAt)
+		if err != nil {
+			t.Errorf("%s: %v", r.Command, err)
+			continue
+		}
+		compared++
+		id := m.IDs[0]
+		refusals := map[string]*queue.Error{
+			"99999: No matching job":   {Kind: queue.KindNotFound, Code: queue.BadDependency, Subject: "99999"},
+			"999: No matching job":     {Kind: queue.KindNotFound, Code: queue.NoSuchJob, Subject: "999"},
+			"Job has already finished": {Kind: queue.KindConflict, Code: queue.AlreadyFinished, Subject: id.String()},
+			"User permission denied":   {Kind: queue.KindDenied, Code: queue.NotYours, Subject: id.String()},
+			"nosuchqueue: No such":     {Kind: queue.KindNotFound, Code: queue.NoSuchQueue, Subject: "nosuchqueue"},
+		}
+		if r.Exit == 0 {
+			same(t, m.Done(id)+"\n", r.Stdout)
+			continue
+		}
+		for text, refusal := range refusals {
+			if strings.HasPrefix(r.Stderr, text) {
+				same(t, m.Refused(id, refusal)+"\n", r.Stderr)
+			}
+		}
+	}
+	if compared < 10 {
+		t.Errorf("only %d were compared", compared)
+	}
+}

@@ -40,6 +40,18 @@ var usages = map[string]string{
 	"bpeek": `bpeek [-h] [-V] [-f] [-m host_name | -q queue_name |
         -J job_name | jobId | "jobId[index]"]`,
 	"bwait": `bwait [-h] [-V] -w "wait_condition" [-t timeout] [-r rereg_interval]`,
+	"bmod": `bmod [-h] [-V] [-x | -xn]
+		[-r | -rn] [-W [hour:]minute | -Wn]
+		[-P project_name | -Pn]
+		[-w depend_cond | -wn] [-R res_req | -Rn] [-J job_name | -Jn]
+		[-q queue_name]
+		[-m host_name[+[pref_level]] ... | -mn]
+		[-n min_processors[,max_processors] | -nn]
+		[-b begin_time | -bn] [-t term_time | -tn]
+		[-i in_file | -is in_file | -in | -isn]
+		[-o out_file | -oo out_file | -on] [-e err_file | -eo err_file | -en]
+		[-sp job_priority | -spn] [-Z "new_command"]
+		jobId`,
 	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 
              [-n num_logfiles]
              [-C time0,time1] [-S time0,time1] [-D time0,time1]

@@ -28,6 +28,7 @@ const (
 	QueueSwitched    EventKind = "queue_switched"    // QueueName, Open, Active
 	JobQueueMoved    EventKind = "job_queue_moved"   // Job, QueueName
 	JobReprioritised EventKind = "job_reprioritised" // Job, Order
+	JobModified      EventKind = "job_modified"      // Job, Spec: as it is from now on
 )
 
 // Event is one thing that happened. The state is the fold of its events: applying the same events in the same order to a

@@ -134,6 +134,9 @@ func jobActions() []action {
 		{"resume", func(b *bench) error { return b.q.Resume(b.now, ann, b.id) }},
 		{"requeue", func(b *bench) error { return b.q.Requeue(b.now, ann, b.id, queue.Rerun{}) }},
 		{"switch", func(b *bench) error { return b.q.Switch(b.now, ann, b.id, "other") }},
+		{"modify", func(b *bench) error {
+			return b.q.Modify(b.now, ann, b.id, func(s *queue.Spec) { s.Priority, s.User = 7, "bob" })
+		}},
 		{"top", func(b *bench) error {
 			_, err := b.q.Move(b.now, ann, b.id, true, 1)
 			return err

@@ -170,6 +170,8 @@ func (q *Queue) fold(ev *Event) error {
 		return q.foldForgotten(j)
 	case JobQueueMoved, JobReprioritised:
 		return q.foldMoved(j, ev)
+	case JobModified:
+		return q.foldModified(j, ev)
 	}
 	if j.array != nil && ev.Job.Index == 0 {
 		return q.foldArray(j, ev)

@@ -49,10 +49,16 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 
 // accepts checks a queue's rules for a job that is to enter it.
 func (s *queueState) accepts(spec *Spec) error {
+	if !s.open {
+		return &Error{KindUnavailable, QueueClosed, s.spec.Name, fmt.Sprintf("queue %q has been closed", s.spec.Name)}
+	}
+	return s.suits(spec)
+}
+
+// suits checks the rules that hold for jobs in the queue, too.
+func (s *queueState) suits(spec *Spec) error {
 	name := s.spec.Name
 	switch {
-	case !s.open:
-		return &Error{KindUnavailable, QueueClosed, name, fmt.Sprintf("queue %q has been closed", name)}
 	case s.allows != nil && !s.allows[spec.User]:
 		return &Error{KindDenied, QueueDenied, name, fmt.Sprintf("user %q cannot use queue %q", spec.User, name)}
 	case s.spec.JobSlots > 0 && spec.MinSlots > s.spec.JobSlots:
@@ -71,23 +77,14 @@ func (s *queueState) accepts(spec *Spec) error {
 
 // admit checks a spec and the limits that it meets.
 func (q *Queue) admit(spec *Spec, s *queueState) error {
-	if err := checkSpec(spec); err != nil {
+	if err := q.fits(spec, s); err != nil {
 		return err
-	}
-	if s.spec.JobSlots > 0 {
-		spec.MaxSlots = min(spec.MaxSlots, s.spec.JobSlots)
 	}
 	n := 1
 	if a := spec.Array; a != nil {
 		if n = a.Len(); n > q.cfg.MaxArray || a.Ranges[len(a.Ranges)-1].Last > q.cfg.MaxArray {
 			return &Error{KindInvalid, ArrayTooLarge, spec.Name, fmt.Sprintf("job array: indices up to %d and as many elements are allowed", q.cfg.MaxArray)}
 		}
-	}
-	if most := q.cfg.MaxJobSlots; most > 0 {
-		if spec.MinSlots > most {
-			return &Error{KindInvalid, TooManySlots, spec.Name, fmt.Sprintf("%d slots requested, a job gets at most %d", spec.MinSlots, most)}
-		}
-		spec.MaxSlots = min(spec.MaxSlots, most)
 	}
 	if q.tasks >= q.cfg.MaxJobs || !q.jobs.fits(q.last+1) {
 		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs are in the system: submit again when some have ended", q.tasks)}
@@ -97,6 +94,23 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 			KindUnavailable, TooManyJobs, spec.User,
 			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, q.cfg.MaxUserPending),
 		}
+	}
+	return nil
+}
+
+// fits checks a spec, and cuts its slots to what jobs may have.
+func (q *Queue) fits(spec *Spec, s *queueState) error {
+	if err := checkSpec(spec); err != nil {
+		return err
+	}
+	if s.spec.JobSlots > 0 {
+		spec.MaxSlots = min(spec.MaxSlots, s.spec.JobSlots)
+	}
+	if most := q.cfg.MaxJobSlots; most > 0 {
+		if spec.MinSlots > most {
+			return &Error{KindInvalid, TooManySlots, spec.Name, fmt.Sprintf("%d slots requested, a job gets at most %d", spec.MinSlots, most)}
+		}
+		spec.MaxSlots = min(spec.MaxSlots, most)
 	}
 	return nil
 }

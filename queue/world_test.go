@@ -199,7 +199,9 @@ func (w *world) command() {
 	}
 	by := Actor{User: []string{"ann", "bob"}[w.intn(2, "by")], Admin: w.intn(2, "admin") == 0}
 	var err error
-	switch w.intn(10, "command") {
+	switch w.intn(11, "command") {
+	case 10:
+		err = w.q.Modify(w.now, by, id, w.modify())
 	case 0:
 		err = w.q.Kill(w.now, by, id, []int{0, 0, 9, 10}[w.intn(4, "signal")])
 	case 1:
@@ -219,6 +221,35 @@ func (w *world) command() {
 	}
 	if err != nil && KindOf(err) == KindInternal {
 		w.t.Fatalf("command: %v", err)
+	}
+}
+
+// modify is a way to change a spec.
+func (w *world) modify() func(*Spec) {
+	what := w.intn(8, "what")
+	return func(s *Spec) {
+		switch what {
+		case 0:
+			s.MinSlots = 1 + w.intn(3, "slots")
+			s.MaxSlots = s.MinSlots + w.intn(2, "more")
+		case 1:
+			s.Name = []string{"", "a", "b"}[w.intn(3, "name")]
+		case 2:
+			s.Priority = w.intn(3, "priority")
+		case 3:
+			s.After = nil
+			if w.intn(2, "after") == 0 {
+				s.After = &Condition{Op: OpEnded, Job: ID{Job: 1 + int64(w.intn(10, "watched"))}}
+			}
+		case 4:
+			s.BeginAt = w.now.Add(time.Duration(w.intn(20, "begin")) * time.Second)
+		case 5:
+			s.EndBy = w.now.Add(time.Duration(w.intn(60, "end")) * time.Second)
+		case 6:
+			s.Queue = []string{"normal", "tight", "rerun", "nosuch"}[w.intn(4, "queue")]
+		case 7:
+			s.Need.MemMiB, s.RunLimit = w.intn(3, "mem")*100, time.Duration(w.intn(3, "limit"))*time.Second
+		}
 	}
 }
 

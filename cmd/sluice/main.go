@@ -21,7 +21,7 @@ import (
 // lsfCommands are the subcommands that also answer to a symlink of their name.
 var lsfCommands = []func() *cobra.Command{
 	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand,
-	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand, newBhistCommand, newBacctCommand, newBpeekCommand, newBwaitCommand,
+	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand, newBhistCommand, newBacctCommand, newBpeekCommand, newBwaitCommand, newBmodCommand,
 	newBadminCommand, newLshostsCommand, newLsloadCommand,
 	newBqueuesCommand, newBhostsCommand,
 	newLsidCommand,

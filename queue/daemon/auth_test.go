@@ -82,8 +82,8 @@ func TestTokens(t *testing.T) {
 		}
 		return refused
 	}
-	for _, action := range []wire.Action{wire.Kill, wire.ForceKill, wire.Stop, wire.Resume, wire.Requeue, wire.Switch, wire.Top, wire.Bottom} {
-		wantCode(t, refused(ada, wire.ActRequest{Action: action, IDs: []queue.ID{theirs.ID}, Queue: "idle"}), queue.NotYours)
+	for _, action := range []wire.Action{wire.Kill, wire.ForceKill, wire.Stop, wire.Resume, wire.Requeue, wire.Switch, wire.Top, wire.Bottom, wire.Modify} {
+		wantCode(t, refused(ada, wire.ActRequest{Action: action, IDs: []queue.ID{theirs.ID}, Queue: "idle", Spec: &queue.Spec{}}), queue.NotYours)
 	}
 	_, err = ada.Peek(ctx, theirs.ID, wire.PeekRequest{})
 	wantCode(t, err, queue.NotYours)

@@ -208,6 +208,12 @@ func orderOf(ask wire.ActRequest, by queue.Actor) (func(*queue.Queue, time.Time,
 		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Requeue(now, by, id, ask.Rerun) }), nil
 	case wire.Switch:
 		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Switch(now, by, id, ask.Queue) }), nil
+	case wire.Modify:
+		change, err := modification(&ask)
+		if err != nil {
+			return nil, err
+		}
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Modify(now, by, id, change) }), nil
 	case wire.Top, wire.Bottom:
 		if len(ask.IDs) != 1 {
 			return nil, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "one job is moved at a time"}

@@ -157,6 +157,10 @@ func (r *Record) Apply(e *queue.Event) {
 		r.EndedAt, r.PID, r.ExitCode, r.Reason, r.Stopped = time.Time{}, 0, 0, e.Reason, false
 	case queue.JobFinished:
 		r.finish(e)
+	case queue.JobModified:
+		if e.Spec != nil {
+			r.Spec = e.Spec
+		}
 	case queue.JobQueueMoved:
 		if r.Spec != nil {
 			spec := *r.Spec

@@ -65,6 +65,16 @@ func (f *forgotten) visit(o outline) {
 		if o.Spec.After != nil {
 			f.waits[job] = wait{o.Spec.User, o.Spec.After}
 		}
+	case queue.JobModified:
+		if o.Spec == nil || o.Spec.After == nil {
+			return
+		}
+		// Replay resolves the former condition, too.
+		both := &queue.Condition{Op: queue.OpAnd, Args: []*queue.Condition{o.Spec.After}}
+		if former, ok := f.waits[job]; ok {
+			both.Args = append(both.Args, former.after)
+		}
+		f.waits[job] = wait{o.Spec.User, both}
 	case queue.JobForgotten:
 		f.remembered[job]--
 		if o.Job.Index == 0 || f.remembered[job] <= 0 {
@@ -114,7 +124,7 @@ func (f *forgotten) spareNamed(ctx context.Context, j *Journal, names []wait) er
 	}
 	return j.scan(ctx, func(r storedRow) error {
 		o, err := j.outline(r)
-		if err != nil || o.Kind != queue.JobSubmitted || !f.gone[o.Job.Job] || o.Spec == nil {
+		if err != nil || o.Kind != queue.JobSubmitted && o.Kind != queue.JobModified || !f.gone[o.Job.Job] || o.Spec == nil {
 			return err
 		}
 		named := exact[[2]string{o.Spec.User, o.Spec.Name}]

@@ -166,10 +166,14 @@ func (w *historyWriter) submitted(e *queue.Event) {
 
 // apply takes an event into the records that it concerns.
 func (w *historyWriter) apply(j *pastJob, e *queue.Event) error {
-	if e.Kind == queue.JobQueueMoved {
+	switch {
+	case e.Kind == queue.JobQueueMoved:
 		spec := *j.spec
 		spec.Queue = e.QueueName
 		j.spec, j.respec = &spec, true
+		return nil
+	case e.Kind == queue.JobModified && e.Spec != nil:
+		j.spec, j.respec = e.Spec, true // its environment is stored apart
 		return nil
 	}
 	if j.spec.Array != nil && e.Job.Index == 0 {

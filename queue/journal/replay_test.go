@@ -88,11 +88,26 @@ func (f *farm) submit() {
 	}
 }
 
+// modify is a way to change a job.
+func (f *farm) modify() func(*queue.Spec) {
+	after := &queue.Condition{Op: queue.OpEnded, Name: rapid.SampledFrom([]string{"prep", "run*"}).Draw(f.T, "waits for")}
+	name := rapid.SampledFrom([]string{"prep", "run"}).Draw(f.T, "name")
+	return func(s *queue.Spec) {
+		if s.Priority++; s.Priority%2 == 0 {
+			s.Name = name
+			return
+		}
+		s.After = after
+	}
+}
+
 // step does one random thing.
 func (f *farm) step() {
 	f.now = f.now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 3, 5, 40}).Draw(f.T, "seconds")) * time.Second)
 	by := queue.Actor{User: "root", Admin: true}
-	switch rapid.IntRange(0, 12).Draw(f.T, "step") {
+	switch rapid.IntRange(0, 13).Draw(f.T, "step") {
+	case 13:
+		f.do(f.queue.Modify(f.now, by, queue.ID{Job: f.job().Job}, f.modify()))
 	case 0, 1, 2:
 		f.submit()
 	case 3:

@@ -61,6 +61,7 @@ const (
 	Switch    Action = "switch" // to Queue
 	Top       Action = "top"    // to Position from the top, 0 meaning 1
 	Bottom    Action = "bottom" // likewise from the bottom
+	Modify    Action = "modify" // the Fields of its spec become those of Spec
 )
 
 // ActRequest is the body of POST /v1/jobs/act. It is for the jobs of IDs or, without any, for all unfinished jobs that
@@ -74,7 +75,33 @@ type ActRequest struct {
 
 	Position int         `json:"position,omitempty"`
 	Rerun    queue.Rerun `json:"rerun,omitzero"` // of Requeue
+	Fields   []Field     `json:"fields,omitempty"`
+	Spec     *queue.Spec `json:"spec,omitempty"`
 }
+
+// Field is a part of a job's spec that can be modified.
+type Field string
+
+// The parts.
+const (
+	FieldName       Field = "name"
+	FieldCommand    Field = "command"
+	FieldQueue      Field = "queue"
+	FieldProject    Field = "project"
+	FieldStdin      Field = "stdin"
+	FieldStdout     Field = "stdout" // and whether it is truncated
+	FieldStderr     Field = "stderr" // likewise
+	FieldSlots      Field = "slots"  // the least and the most
+	FieldResources  Field = "resources"
+	FieldHosts      Field = "hosts"
+	FieldExclusive  Field = "exclusive"
+	FieldAfter      Field = "after"
+	FieldBeginAt    Field = "beginAt"
+	FieldEndBy      Field = "endBy"
+	FieldRunLimit   Field = "runLimit"
+	FieldPriority   Field = "priority"
+	FieldRerunnable Field = "rerunnable"
+)
 
 // Acted is what became of one job of an ActRequest.
 type Acted struct {

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sluice/lsfbridge"
+	"sluice/queue/wire"
+)
+
+func newBmodCommand() *cobra.Command {
+	return newLSFCommand(cobra.Command{
+		Use: "bmod [options] job_id", Short: "Change a job that has not started",
+		Long: `Change a pending job, or an array of which nothing runs, with the options of bsub; bmod -h lists them. With "n" at its end,
+as in -Wn, an option goes back to its default.
+
+Exit codes: 0 changed; 255 refused.`,
+		Example: `  bmod -q short -W 10 12
+  bmod -wn 12                 # wait for nothing
+  bmod -Z "./other.sh" 12`,
+	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) { return bmod(ctx, c, client) })
+}
+
+// fieldOf is the part of a spec that an option of bsub sets.
+var fieldOf = map[string]wire.Field{
+	"J": wire.FieldName, "Z": wire.FieldCommand, "q": wire.FieldQueue, "P": wire.FieldProject, "i": wire.FieldStdin, "is": wire.FieldStdin,
+	"o": wire.FieldStdout, "oo": wire.FieldStdout, "e": wire.FieldStderr, "eo": wire.FieldStderr, "n": wire.FieldSlots, "R": wire.FieldResources,
+	"m": wire.FieldHosts, "x": wire.FieldExclusive, "w": wire.FieldAfter, "b": wire.FieldBeginAt, "t": wire.FieldEndBy,
+	"W": wire.FieldRunLimit, "sp": wire.FieldPriority, "r": wire.FieldRerunnable,
+}
+
+func bmod(ctx context.Context, c *lsfCall, client jobActor) (int, error) {
+	m, err := lsfbridge.ParseModification(c.args, c.now)
+	if err != nil {
+		return c.refuse(err)
+	}
+	act := wire.ActRequest{Action: wire.Modify, IDs: m.IDs, Spec: &m.Spec}
+	for _, option := range m.Options {
+		field, ok := fieldOf[option]
+		if !ok {
+			return lsfFailed, fmt.Errorf("option -%s of bmod sets no part of a job", option)
+		}
+		act.Fields = append(act.Fields, field)
+	}
+	code := lsfDone
+	err = client.Act(ctx, act, func(a wire.Acted) error {
+		if err := a.Error.Err(); err != nil {
+			c.say(m.Refused(a.ID, err))
+			code = lsfFailed
+			return nil
+		}
+		_, err := fmt.Fprintln(c.stdout, m.Done(a.ID))
+		return err
+	})
+	if err != nil {
+		return c.fail(err)
+	}
+	if code == lsfDone {
+		for _, note := range m.Notes {
+			c.say(note)
+		}
+	}
+	return code, nil
+}

@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"fmt"
+
+	"sluice/queue"
+	"sluice/queue/wire"
+)
+
+// setters take one part of a spec over from another one.
+var setters = map[wire.Field]func(to, from *queue.Spec){
+	wire.FieldName:    func(to, from *queue.Spec) { to.Name = from.Name },
+	wire.FieldCommand: func(to, from *queue.Spec) { to.Command = from.Command },
+	wire.FieldQueue:   func(to, from *queue.Spec) { to.Queue = from.Queue },
+	wire.FieldProject: func(to, from *queue.Spec) { to.Project = from.Project },
+	wire.FieldStdin:   func(to, from *queue.Spec) { to.Stdin = from.Stdin },
+	wire.FieldStdout: func(to, from *queue.Spec) {
+		to.Stdout, to.TruncateStdout = from.Stdout, from.TruncateStdout
+	},
+	wire.FieldStderr: func(to, from *queue.Spec) {
+		to.Stderr, to.TruncateStderr = from.Stderr, from.TruncateStderr
+	},
+	wire.FieldSlots: func(to, from *queue.Spec) { to.MinSlots, to.MaxSlots = from.MinSlots, from.MaxSlots },
+	wire.FieldResources: func(to, from *queue.Spec) {
+		to.Need.MemMiB, to.Need.GPUs, to.Need.OneHost = from.Need.MemMiB, from.Need.GPUs, from.Need.OneHost
+	},
+	wire.FieldHosts:      func(to, from *queue.Spec) { to.Need.Hosts = from.Need.Hosts },
+	wire.FieldExclusive:  func(to, from *queue.Spec) { to.Need.Exclusive = from.Need.Exclusive },
+	wire.FieldAfter:      func(to, from *queue.Spec) { to.After = from.After },
+	wire.FieldBeginAt:    func(to, from *queue.Spec) { to.BeginAt = from.BeginAt },
+	wire.FieldEndBy:      func(to, from *queue.Spec) { to.EndBy = from.EndBy },
+	wire.FieldRunLimit:   func(to, from *queue.Spec) { to.RunLimit = from.RunLimit },
+	wire.FieldPriority:   func(to, from *queue.Spec) { to.Priority = from.Priority },
+	wire.FieldRerunnable: func(to, from *queue.Spec) { to.Rerunnable = from.Rerunnable },
+}
+
+// modification is the change of a job's spec that a request is for.
+func modification(ask *wire.ActRequest) (func(*queue.Spec), error) {
+	if ask.Spec == nil {
+		return nil, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "a modification without a spec"}
+	}
+	if err := checkSize(ask.Spec); err != nil {
+		return nil, err
+	}
+	for _, field := range ask.Fields {
+		if setters[field] == nil {
+			return nil, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Subject: string(field), Text: fmt.Sprintf("a job has no part %q that can be modified", field)}
+		}
+	}
+	return func(spec *queue.Spec) {
+		for _, field := range ask.Fields {
+			setters[field](spec, ask.Spec)
+		}
+	}, nil
+}
