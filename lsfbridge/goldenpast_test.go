@@ -337,3 +337,42 @@ func TestRecordedModifications(t *testing.T) {
 		t.Errorf("only %d were compared", compared)
 	}
 }
+
+// FuzzCommandLines gives words to the parsers of the commands: what they take is well formed.
+func FuzzCommandLines(f *testing.F) {
+	for _, line := range []string{
+		"-J x -W 3 -R rusage[mem=5] 12", "-wn -sp 4 -Z x 12", "-a -l 12[3-5] -u all", "-C 1/2,3/4 -J a[3]", "-e -H 0", "normal 12", "12 3", "-f 7",
+		"hclose all", "-w done(1) -t 5", "-I r1m:mem -n 3",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		args := strings.Fields(line)
+		if m, err := ParseModification(args, recordedAt); err == nil && (len(m.IDs) != 1 || len(m.Options) == 0 || m.Spec.Array != nil) {
+			t.Errorf("modification %+v", m)
+		}
+		if q, err := ParsePastQuery(args, recordedAt); err == nil && q.Long && q.Wide {
+			t.Errorf("query %+v", q)
+		}
+		if q, err := ParseAccountQuery(args, recordedAt); err == nil && (len(q.Filter.States) == 0 || q.Header(time.UTC) == "") {
+			t.Errorf("query %+v", q)
+		}
+		if o, err := ParseReorder("btop", args); err == nil && (o.Position < 1 || o.ID.Job < 1) {
+			t.Errorf("order %+v", o)
+		}
+		if o, err := ParseAdminOrder(args); err == nil && o.OfHosts() && !o.All && len(o.Names) == 0 {
+			t.Errorf("order %+v", o)
+		}
+		if o, err := ParseWaitOrder(args); err == nil && o.Condition == nil {
+			t.Errorf("order %+v", o)
+		}
+		for _, command := range []string{"brequeue", "bswitch"} {
+			if o, err := ParseJobOrder(command, args); err == nil && command == "bswitch" && o.Queue == "" {
+				t.Errorf("order %+v", o)
+			}
+		}
+		_, _ = ParsePeekQuery(args) // must not panic
+		_, _ = ParseLoadQuery(args)
+		_, _ = ParseStaticQuery(args)
+	})
+}
