@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // HistoryOptions are for OpenHistory; zero fields have the defaults named.
@@ -170,7 +172,19 @@ func (h *History) explain(verb string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("%s history %s: %w", verb, h.path, err)
+	advice := ""
+	switch code := primaryCode(err); {
+	case code == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_CORRUPT, errors.Is(err, errDamaged):
+		advice = "it is damaged: put a copy back, or move it and its -wal file away to begin with what the journal still has ("
+	case code == sqlite3.SQLITE_FULL:
+		advice = "no space is left: free some on its file system; it is tried again ("
+	case errors.Is(err, errNewer):
+		advice = "use that version, or move it away to begin with what the journal still has ("
+	}
+	if advice == "" {
+		return fmt.Errorf("%s history %s: %w", verb, h.path, err)
+	}
+	return fmt.Errorf("%s history %s: %s%w)", verb, h.path, advice, err)
 }
 
 // Keep is how long jobs are remembered after their last event.

@@ -298,3 +298,26 @@ func TestHistoryOfALargeArray(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDamagedHistory(t *testing.T) {
+	dir := memoryDir(t)
+	j := open(t, filepath.Join(dir, "journal.db"), Options{})
+	path := filepath.Join(dir, "history.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenHistory(t.Context(), path, j, HistoryOptions{}); err == nil || !strings.Contains(err.Error(), "move it and its -wal file away") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	past(t, j, 1, time.Unix(1_000_000, 0), false)
+	h := openHistory(t, dir, j, HistoryOptions{})
+	if err := h.Follow(t.Context()); err != nil || len(recall(t, h, history.Filter{}, false)) != 1 {
+		t.Errorf("it does not begin anew: %v", err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
