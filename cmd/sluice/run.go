@@ -19,6 +19,7 @@ func newRunCommand() *cobra.Command {
 	cfg.Version = version
 	cfg.Framework.User = currentUser()
 	var batch string
+	var record recording
 	cmd := &cobra.Command{
 		Use:     "run --master URL",
 		GroupID: groupRun,
@@ -48,9 +49,13 @@ too, unless that start says something else by the same flag than the one before.
 				return usageError{fmt.Errorf("batch %q: want embedded", batch)}
 			}
 			cfg.Log, cfg.Framework.Logger = log, log
-			return app.Serve(cmd.Context(), cfg, func(system *app.App) {
+			if err := record.start(&cfg, log); err != nil {
+				return err
+			}
+			err = app.Serve(cmd.Context(), cfg, func(system *app.App) {
 				log.WithField("api", "unix://"+system.Socket()).Info("ready for bsub")
 			})
+			return errors.Join(err, record.stop())
 		},
 	}
 	f := cmd.Flags()
@@ -62,6 +67,7 @@ too, unless that start says something else by the same flag than the one before.
 	serverFlags(f, &cfg)
 	stateDirFlag(f, &cfg.StateDir)
 	systemFlags(f, &cfg)
+	record.register(f)
 	logFlags(f, "info")
 	if err := cmd.MarkFlagRequired("master"); err != nil {
 		panic(err)
@@ -97,6 +103,7 @@ func newLocalCommand() *cobra.Command {
 	cfg.Version = version
 	cfg.Framework.User = currentUser()
 	var clusterOnly bool
+	var record recording
 	cmd := &cobra.Command{
 		Use:     "local",
 		GroupID: groupRun,
@@ -120,14 +127,17 @@ with it; pending jobs stay in the state dir.`,
 			if clusterOnly {
 				return runCluster(cmd, cfg)
 			}
+			if err := record.start(&cfg.Config, log); err != nil {
+				return err
+			}
 			system, err := app.OpenLocal(cmd.Context(), cfg)
 			if err != nil {
-				return err
+				return errors.Join(err, record.stop())
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d agents of %d CPUs at %s; ready for bsub (socket %s)\n",
 				cfg.Agents, cfg.AgentCPUs, system.Master(), system.Socket())
 			err = system.Run(cmd.Context())
-			return errors.Join(err, teardown(system), system.Close())
+			return errors.Join(err, teardown(system), system.Close(), record.stop())
 		},
 	}
 	f := cmd.Flags()
@@ -138,6 +148,7 @@ with it; pending jobs stay in the state dir.`,
 	stateDirFlag(f, &cfg.StateDir)
 	serverFlags(f, &cfg.Config)
 	systemFlags(f, &cfg.Config)
+	record.register(f)
 	logFlags(f, "warning")
 	return cmd
 }

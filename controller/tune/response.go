@@ -25,7 +25,7 @@ type Experiment struct {
 // maxSteps keeps an experiment finite.
 const maxSteps = 1_000_000
 
-// Run computes the controller's records; what it is granted it has at once, and
+// Run computes the controller's records, without limits and rounding; what it is granted it has at once, and
 // what it runs is the model's answer. The error is an ErrModel or the controller's.
 func (x Experiment) Run() ([]controller.Record, error) {
 	if err := x.Validate(); err != nil {
@@ -34,7 +34,9 @@ func (x Experiment) Run() ([]controller.Record, error) {
 	if x.Steps < 1 || x.Steps > maxSteps || !(x.Loss >= 0 && x.Loss < 1) {
 		return nil, fmt.Errorf("%w: an experiment of %d steps with a loss of %v", ErrModel, x.Steps, x.Loss)
 	}
-	ctl, err := controller.New(x.Control)
+	control := x.Control
+	control.MinSlots, control.MaxSlots, control.MaxStep, control.Quantum, control.Deadband = 0, 0, 0, 0, 0
+	ctl, err := controller.New(control)
 	if err != nil {
 		return nil, err
 	}
