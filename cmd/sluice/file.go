@@ -27,8 +27,7 @@ func writeWhole(path string, write func(io.Writer) error) (err error) {
 			err = fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(file.Name())))
 		}
 	}()
-	err = write(file)
-	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
+	if err := errors.Join(write(file), file.Chmod(0o644), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)

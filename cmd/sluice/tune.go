@@ -182,8 +182,12 @@ func printRows(out io.Writer, rows []tuning.Row) error {
 			fmt.Fprintf(w, "%s\t%g\t%g\t%g%s\n", r.Rule, r.Kp, r.Ki, r.Kd, strings.Repeat("\t-", 9)+"\t")
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%.3f\t%.2f\t%.3f\t%.0f\t%d\t%.0f\t%.3f\t%.3f\t%.3f\t\n", r.Rule, r.Kp, r.Ki, r.Kd,
-			r.IAE, r.ITAE, r.Overshoot, r.Settling, r.Launches, r.MeanWait, r.OverAllocation, r.Cost, r.Half)
+		fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%.3f\t%.2f\t%.3f\t%.0f\t", r.Rule, r.Kp, r.Ki, r.Kd, r.IAE, r.ITAE, r.Overshoot, r.Settling)
+		if rows[0].Launches == 0 { // judged by the model's answer
+			fmt.Fprintf(w, "-\t-\t-\t%.3f\t-\t\n", r.Cost)
+			continue
+		}
+		fmt.Fprintf(w, "%d\t%.0f\t%.3f\t%.3f\t%.3f\t\n", r.Launches, r.MeanWait, r.OverAllocation, r.Cost, r.Half)
 	}
 	return w.Flush()
 }

@@ -63,11 +63,20 @@ type Report struct {
 	Best int `json:"best"`
 }
 
-// Bounds of the search, and what a rule may propose to be simulated at all: beyond them the goal only jumps.
+// Bounds of the search, and what a rule may propose to be judged at all: beyond them the goal of a real cluster only jumps, and
+// each jump is simulated. A model bears more.
 var (
-	least = tune.Gains{Kp: 0.001, Ki: 1e-5, Kd: 0.01}
-	most  = tune.Gains{Kp: 5, Ki: 0.5, Kd: 5}
+	least       = tune.Gains{Kp: 0.001, Ki: 1e-5, Kd: 0.01}
+	most        = tune.Gains{Kp: 5, Ki: 0.5, Kd: 5}
+	mostOnModel = tune.Gains{Kp: 100, Ki: 50, Kd: 500}
 )
+
+func (t *tuner) most() tune.Gains {
+	if t.Jobs == nil {
+		return mostOnModel
+	}
+	return most
+}
 
 // clearly is by how much the cost must be less to count as better.
 const clearly = 0.02
@@ -152,7 +161,7 @@ func (t *tuner) judgeRules() error {
 	t.add(row)
 	for _, rule := range tune.Rules() {
 		row := Row{Rule: rule.Name, Source: rule.Source, Gains: round(rule.Gains(t.report.Fit.Model, t.report.Ultimate))}
-		if row.Reason = unfit(row.Gains); row.Reason == "" {
+		if row.Reason = unfit(row.Gains, t.most()); row.Reason == "" {
 			if err := t.judge(&row); err != nil {
 				return err
 			}
@@ -167,7 +176,7 @@ func round(g tune.Gains) tune.Gains {
 }
 
 // unfit says why gains are not simulated.
-func unfit(g tune.Gains) string {
+func unfit(g, most tune.Gains) string {
 	for _, v := range []struct {
 		name      string
 		val, most float64
@@ -291,7 +300,7 @@ func (t *tuner) search() error {
 	if t.Evaluations == 0 {
 		return nil
 	}
-	s := tune.Search{Low: least, High: most, Evaluations: t.Evaluations, Seed: t.Cluster.Seed}
+	s := tune.Search{Low: least, High: t.most(), Evaluations: t.Evaluations, Seed: t.Cluster.Seed}
 	for _, row := range t.report.Rows {
 		if row.Reason == "" {
 			s.Start = append(s.Start, row.Gains)
