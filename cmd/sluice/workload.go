@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +31,12 @@ func defaultWorkload() workloadFlags {
 
 // workloadHelp is for the help of commands that have these flags.
 const workloadHelp = `The workload is a trace of the Parallel Workloads Archive (--trace, SWF, also gzipped), or made (--workload):
-  poisson:jobs=1000,gap=2s,run=100s,slots=4   a stationary stream
-  burst:jobs=1000,run=100s,slots=1            all at once`
+  poisson:jobs=1000,gap=2s,run=100s,slots=4   a stationary stream: mean gap, mean run time, 1 to 4 slots
+  burst:jobs=1000,run=100s,slots=1            all at once
+  step:jobs=1000,gap=20s,to=2s,at=10m         a stream that becomes another
+  square:jobs=1000,gap=2s,on=10m,off=10m      a stream with pauses
+  ramp:jobs=1000,gap=2s,over=1h               a stream that grows from nothing
+  lublin:jobs=1000,kind=all,rate=1            Lublin and Feitelson's model of supercomputers (2003); kind batch, interactive`
 
 func (w *workloadFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&w.trace, "trace", "", "SWF file to replay")
@@ -69,7 +74,7 @@ func (w *workloadFlags) jobs() ([]sim.Job, error) {
 	case w.span.Slots == 0:
 		return nil, usageError{errors.New("a made workload wants --slots, the size of the cluster")}
 	}
-	jobs, err := makeWorkload(w.workload, w.cluster.Seed)
+	jobs, err := makeWorkload(w.workload, w.span.Slots, w.cluster.Seed)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("workload %s: %w", w.workload, err)}
 	}
@@ -102,38 +107,81 @@ func (w *workloadFlags) readTrace() (jobs []sim.Job, err error) {
 	return jobs, err
 }
 
-// makeWorkload makes what a text such as "burst:jobs=1000,run=100s" says.
-func makeWorkload(text string, seed uint64) ([]sim.Job, error) {
+// recipe is the text of --workload, such as "burst:jobs=1000,run=100s", taken apart.
+type recipe struct {
+	stream        sim.Stream
+	lublin        sim.Lublin
+	to, at        time.Duration // of a step
+	on, off, over time.Duration
+}
+
+// lublinKinds are the values of kind=.
+var lublinKinds = map[string]sim.LublinKind{"all": sim.LublinAll, "batch": sim.LublinBatch, "interactive": sim.LublinInteractive}
+
+// makeWorkload makes the jobs of a text, for a cluster of so many slots.
+func makeWorkload(text string, slots int, seed uint64) ([]sim.Job, error) {
 	kind, rest, _ := strings.Cut(text, ":")
-	stream := sim.Stream{Jobs: 1000, Gap: 2 * time.Second, Run: 100 * time.Second, MaxSlots: 1, Seed: seed}
+	r := recipe{
+		stream: sim.Stream{Jobs: 1000, Gap: 2 * time.Second, Run: 100 * time.Second, MaxSlots: 1, Seed: seed},
+		lublin: sim.Lublin{Jobs: 1000, Slots: slots, Rate: 1, Seed: seed},
+		at:     10 * time.Minute, on: 10 * time.Minute, off: 10 * time.Minute, over: time.Hour,
+	}
+	keys, ok := map[string]string{
+		"poisson": "jobs gap run slots", "burst": "jobs run slots", "step": "jobs gap to at run slots",
+		"square": "jobs gap on off run slots", "ramp": "jobs gap over run slots", "lublin": "jobs kind rate slots",
+	}[kind]
+	if !ok {
+		return nil, errors.New("want poisson, burst, step, square, ramp or lublin, as in poisson:jobs=1000,gap=2s")
+	}
 	for part := range strings.SplitSeq(rest, ",") {
 		if part == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(part, "=")
-		var err error
-		switch name {
-		case "jobs":
-			stream.Jobs, err = strconv.Atoi(value)
-		case "slots":
-			stream.MaxSlots, err = strconv.Atoi(value)
-		case "gap":
-			stream.Gap, err = time.ParseDuration(value)
-		case "run":
-			stream.Run, err = time.ParseDuration(value)
-		default:
-			return nil, fmt.Errorf("%q is not jobs, slots, gap or run", name)
+		if !slices.Contains(strings.Fields(keys), name) {
+			return nil, fmt.Errorf("%q is not one of %s", name, strings.ReplaceAll(keys, " ", ", "))
 		}
-		if err != nil {
+		if err := r.set(name, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", part, err)
 		}
 	}
 	switch kind {
-	case "poisson":
-		return stream.Generate()
 	case "burst":
-		return stream.Burst()
+		return r.stream.Burst()
+	case "step":
+		return r.stream.Step(r.to, r.at)
+	case "square":
+		return r.stream.Square(r.on, r.off)
+	case "ramp":
+		return r.stream.Ramp(r.over)
+	case "lublin":
+		return r.lublin.Generate()
 	default:
-		return nil, errors.New("want poisson:… or burst:…")
+		return r.stream.Generate()
 	}
+}
+
+func (r *recipe) set(name, value string) (err error) {
+	times := map[string]*time.Duration{
+		"gap": &r.stream.Gap, "run": &r.stream.Run, "to": &r.to, "at": &r.at, "on": &r.on, "off": &r.off, "over": &r.over,
+	}
+	switch name {
+	case "jobs":
+		r.stream.Jobs, err = strconv.Atoi(value)
+		r.lublin.Jobs = r.stream.Jobs
+	case "slots":
+		r.stream.MaxSlots, err = strconv.Atoi(value)
+		r.lublin.Slots = r.stream.MaxSlots
+	case "rate":
+		r.lublin.Rate, err = strconv.ParseFloat(value, 64)
+	case "kind":
+		kind, ok := lublinKinds[value]
+		if !ok {
+			return errors.New("want all, batch or interactive")
+		}
+		r.lublin.Kind = kind
+	default:
+		*times[name], err = time.ParseDuration(value)
+	}
+	return err
 }
