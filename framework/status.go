@@ -20,6 +20,7 @@ type Status struct {
 	Supply   int `json:"supply"`   // in flight and open
 	InFlight int `json:"inFlight"` // launched, not joined yet
 	Wanted   int `json:"wanted"`   // would be taken if it were offered
+	Coming   int `json:"coming"`   // not there yet, but to be awaited; see fleet.Holding
 	Withheld int `json:"withheld"` // left to others, because the first pending job could not start even with them
 
 	OffersAccepted int `json:"offersAccepted"`
@@ -47,7 +48,7 @@ func (o *owner) publish() {
 		Connected: o.session != nil, Suppressed: stats.Suppressed, Hosts: hosts,
 		Joined: stats.Hosts[fleet.Open] + stats.Hosts[fleet.Closed],
 		Goal:   stats.Goal, Supply: stats.Supply, InFlight: stats.InFlight, Wanted: stats.Wanted,
-		Withheld: stats.Withheld,
+		Withheld: stats.Withheld, Coming: stats.Coming,
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -22,6 +22,8 @@ type workloadFlags struct {
 	workload  string
 	span      sim.Span
 	hostSlots int
+	agents    string
+	others    string
 	cluster   sim.Config
 }
 
@@ -46,6 +48,10 @@ func (w *workloadFlags) register(f *pflag.FlagSet) {
 	f.IntVar(&w.span.Slots, "slots", 0, "slots of the cluster; 0 is what the trace's header says")
 	f.IntVar(&w.hostSlots, "host-slots", w.hostSlots, "slots of one agent")
 	f.DurationVar(&w.cluster.JoinDelay, "join-delay", w.cluster.JoinDelay, "time from the launch of a host until it takes jobs")
+	f.StringVar(&w.agents, "agents", "", "agents of several sizes, in place of --slots and --host-slots, as in 16x8,4x32: 16 of 8 slots and 4 of 32")
+	f.IntVar(&w.cluster.HostsPerAgent, "hosts-per-agent", 0, "hosts that an agent may hold; 0 is as many as it has slots")
+	f.Float64Var(&w.cluster.JoinSpread, "join-spread", 1, "how much --join-delay varies: 5 % of the hosts take more than so many times as long")
+	f.StringVar(&w.others, "others", "", "other frameworks that take agents, as in 0.5,0.3,1h: half of the agents for 0.3 of each hour")
 	f.DurationVar(&w.cluster.IdleTimeout, "idle-timeout", w.cluster.IdleTimeout, "a host without a job is released after it")
 	f.BoolVar(&w.cluster.Backfill, "backfill", false, "let small jobs pass a blocked large one where they do not delay it")
 	f.Uint64Var(&w.cluster.Seed, "seed", w.cluster.Seed, "seed of everything random")
@@ -53,19 +59,72 @@ func (w *workloadFlags) register(f *pflag.FlagSet) {
 
 // build makes the cluster, once the workload has told its size, and bounds the controller by it.
 func (w *workloadFlags) build(control *controller.Config) error {
-	agents, err := sim.UniformAgents(w.span.Slots, w.hostSlots)
-	if err != nil {
-		return err
+	if w.agents == "" {
+		agents, err := sim.UniformAgents(w.span.Slots, w.hostSlots)
+		if err != nil {
+			return err
+		}
+		w.cluster.Agents = agents
 	}
-	w.cluster.Agents, w.cluster.HostsPerAgent, w.cluster.Period = agents, w.hostSlots, control.Period
+	if err := w.parseOthers(); err != nil {
+		return fmt.Errorf("others %q: %w", w.others, err)
+	}
+	if w.cluster.HostsPerAgent == 0 {
+		w.cluster.HostsPerAgent = slices.Max(w.cluster.Agents)
+	}
+	w.cluster.Period = control.Period
 	if control.MaxSlots == 0 {
 		control.MaxSlots = w.span.Slots
 	}
 	return nil
 }
 
+// parseAgents reads a text such as 16x8,4x32.
+func (w *workloadFlags) parseAgents() error {
+	if w.agents == "" {
+		return nil
+	}
+	w.cluster.Agents, w.span.Slots = nil, 0
+	for part := range strings.SplitSeq(w.agents, ",") {
+		count, slots, _ := strings.Cut(part, "x")
+		n, err := strconv.Atoi(count)
+		each, err2 := strconv.Atoi(slots)
+		if err != nil || err2 != nil || n < 1 || each < 1 || each > maxAgentSlots || len(w.cluster.Agents)+n > maxAgents {
+			return fmt.Errorf("agents %q: want COUNTxSLOTS, as in 16x8,4x32, of at most %d agents of %d slots", part, maxAgents, maxAgentSlots)
+		}
+		w.cluster.Agents = append(w.cluster.Agents, slices.Repeat([]int{each}, n)...)
+		w.span.Slots += n * each
+	}
+	return nil
+}
+
+const maxAgents, maxAgentSlots = 100_000, 10_000
+
+// parseOthers reads a text such as 0.5,0.3,1h.
+func (w *workloadFlags) parseOthers() (err error) {
+	if w.others == "" {
+		return nil
+	}
+	parts := strings.Split(w.others, ",")
+	if len(parts) != 3 {
+		return errors.New("want SHARE,DUTY,PERIOD, as in 0.5,0.3,1h")
+	}
+	o := &w.cluster.Others
+	if o.Share, err = strconv.ParseFloat(parts[0], 64); err != nil {
+		return err
+	}
+	if o.Duty, err = strconv.ParseFloat(parts[1], 64); err != nil {
+		return err
+	}
+	o.Period, err = time.ParseDuration(parts[2])
+	return err
+}
+
 // jobs reads or makes the workload, and learns the size of the cluster from it.
 func (w *workloadFlags) jobs() ([]sim.Job, error) {
+	if err := w.parseAgents(); err != nil {
+		return nil, usageError{err}
+	}
 	switch {
 	case (w.trace == "") == (w.workload == ""):
 		return nil, usageError{errors.New("want --trace FILE or --workload KIND:…")}

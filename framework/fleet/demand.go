@@ -139,7 +139,7 @@ func (f *Fleet) futile(supply int, free []room) bool {
 // scarceAfter is how long slots must have been wanted in vain to count as scarce, and scarceFor for how long they do.
 const (
 	scarceAfter = time.Minute
-	scarceFor   = 10 * time.Minute
+	scarceFor   = time.Hour
 )
 
 // noteScarcity follows for how long slots have been wanted without any launch.

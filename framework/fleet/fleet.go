@@ -71,16 +71,24 @@ type command struct {
 	asked, done time.Time
 }
 
-// Stats is the fleet in numbers; all but Hosts in slots.
-type Stats struct {
-	Hosts    map[State]int
+// Holding is what the fleet holds, in slots.
+type Holding struct {
 	Supply   int // in flight and open
 	InFlight int
-	Goal     int
-	Wanted   int // what would be taken if it were offered
 	// Withheld is what the goal allows beyond the supply, but is left alone: the first pending job could not start even
 	// with it, and no later one may. It is no shortage.
-	Withheld   int
+	Withheld int
+	// Coming is what is not there yet, but will be when the first pending job can start with it: in flight, withheld, or
+	// wanted and not known to be scarce. The batch system does well to let no later job pass meanwhile.
+	Coming int
+}
+
+// Stats is the fleet in numbers; all but Hosts in slots.
+type Stats struct {
+	Holding
+	Hosts      map[State]int
+	Goal       int
+	Wanted     int // what would be taken if it were offered
 	Suppressed bool
 }
 
@@ -147,18 +155,23 @@ func (f *Fleet) Knows(host string) bool { return f.members[host] != nil }
 // Suppressed says whether a subscription made now should suppress all roles.
 func (f *Fleet) Suppressed() bool { return f.suppressed }
 
-// Held is the supply, what of it is in flight, and what is withheld, as in Stats, but cheaper.
-func (f *Fleet) Held() (supply, inFlight, withheld int) {
+// Holding is what is held and what is to come, without the rest of Stats.
+func (f *Fleet) Holding() Holding {
+	h := Holding{Withheld: f.withheld}
 	for _, m := range f.order {
 		if !f.counts(m) {
 			continue
 		}
-		supply += m.Spec.Slots
+		h.Supply += m.Spec.Slots
 		if m.State != Open {
-			inFlight += m.Spec.Slots
+			h.InFlight += m.Spec.Slots
 		}
 	}
-	return supply, inFlight, f.withheld
+	h.Coming = h.InFlight
+	if !f.scarceUntil.After(f.now) {
+		h.Coming = max(h.InFlight, f.goal-h.Supply+h.InFlight)
+	}
+	return h
 }
 
 // Stats counts, in time proportional to the number of hosts.
@@ -167,8 +180,7 @@ func (f *Fleet) Stats() Stats {
 	for _, m := range f.order {
 		s.Hosts[m.State]++
 	}
-	s.Supply, s.InFlight, s.Withheld = f.Held()
-	s.Wanted = f.wanted()
+	s.Holding, s.Wanted = f.Holding(), f.wanted()
 	return s
 }
 

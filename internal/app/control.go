@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice/framework"
+	"sluice/framework/fleet"
 	"sluice/queue"
 	"sluice/queue/daemon"
 	"sluice/queue/wire"
@@ -21,9 +22,9 @@ type supply struct{ *framework.Framework }
 var _ supplier = supply{}
 
 // Supply is what the fleet holds.
-func (s supply) Supply() (all, inFlight, withheld int) {
+func (s supply) Supply() fleet.Holding {
 	status := s.Status()
-	return status.Supply, status.InFlight, status.Withheld
+	return fleet.Holding{Supply: status.Supply, InFlight: status.InFlight, Withheld: status.Withheld, Coming: status.Coming}
 }
 
 // Status is the system now.

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/framework/fleet"
 	"sluice/queue"
 )
 
@@ -62,5 +63,5 @@ func TestIntentMovesTheTarget(t *testing.T) {
 // ampleFleet has all that is asked for.
 type ampleFleet struct{ goal int }
 
-func (f *ampleFleet) SetGoal(goal int, _ queue.Snapshot)    { f.goal = goal }
-func (f *ampleFleet) Supply() (all, inFlight, withheld int) { return max(f.goal, 65), 0, 0 }
+func (f *ampleFleet) SetGoal(goal int, _ queue.Snapshot) { f.goal = goal }
+func (f *ampleFleet) Supply() fleet.Holding              { return fleet.Holding{Supply: max(f.goal, 65)} }

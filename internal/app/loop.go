@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"sluice/controller"
+	"sluice/framework/fleet"
 	"sluice/queue"
 )
 
@@ -25,9 +26,8 @@ type poller interface {
 type supplier interface {
 	// SetGoal hands over a goal and the snapshot that it was made of; it does not block.
 	SetGoal(goal int, snapshot queue.Snapshot)
-	// Supply is the slots that are held, in all and those of hosts that have not joined yet, and those that are left alone
-	// until they are of use.
-	Supply() (all, inFlight, withheld int)
+	// Supply is the slots that are held and to come.
+	Supply() fleet.Holding
 }
 
 // loop closes the control loop: once a period it polls the batch system, steps the controller and hands the goal to the
@@ -90,15 +90,15 @@ func (l *loop) run(ctx context.Context) {
 
 // step is one poll and one step of the controller. The poll may take one period: an older answer would be stale.
 func (l *loop) step(ctx context.Context) {
-	held := controller.Load{}
-	held.Supply, held.InFlight, held.Withheld = l.fleet.Supply()
+	held := l.fleet.Supply()
 	limited, cancel := context.WithTimeout(ctx, max(l.config().Period, time.Second))
-	snapshot, err := l.poll(limited, held.Withheld)
+	snapshot, err := l.poll(limited, held.Coming)
 	cancel()
 	if ctx.Err() != nil {
 		return
 	}
-	record, fresh := l.record(snapshot, err, held)
+	load := controller.Load{Supply: held.Supply, InFlight: held.InFlight, Withheld: held.Withheld}
+	record, fresh := l.record(snapshot, err, load)
 	if l.observer != nil {
 		l.observer(record)
 	}

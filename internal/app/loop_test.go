@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"sluice/controller"
+	"sluice/framework/fleet"
 	"sluice/queue"
 )
 
@@ -36,9 +37,9 @@ type fakeFleet struct{ goals []int }
 
 func (b *fakeBatch) Await(context.Context, int) error { return nil }
 
-func (f *fakeFleet) SetGoal(goal int, _ queue.Snapshot)    { f.goals = append(f.goals, goal) }
-func (f *fakeFleet) Supply() (all, inFlight, withheld int) { return 0, 0, 0 }
-func (f *fakeFleet) last() int                             { return f.goals[len(f.goals)-1] }
+func (f *fakeFleet) SetGoal(goal int, _ queue.Snapshot) { f.goals = append(f.goals, goal) }
+func (f *fakeFleet) Supply() fleet.Holding              { return fleet.Holding{} }
+func (f *fakeFleet) last() int                          { return f.goals[len(f.goals)-1] }
 
 func newTestLoop(t *testing.T, batch *fakeBatch) (*loop, *fakeFleet) {
 	t.Helper()

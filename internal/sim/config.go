@@ -24,8 +24,11 @@ const (
 type Config struct {
 	// Agents holds the slots that each agent can give; see UniformAgents.
 	Agents []int
-	// JoinDelay is from the launch of a host until it takes jobs.
+	// JoinDelay is from the launch of a host until it takes jobs, in the median.
 	JoinDelay time.Duration
+	// JoinSpread is how much it varies: it is log-normal, and 5 % of the hosts take
+	// more than JoinDelay·JoinSpread. 0 and 1 are no variation.
+	JoinSpread float64
 	// IdleTimeout is how long a closed host is kept without jobs.
 	IdleTimeout time.Duration
 	// MaxHostSlots bounds a host; 0 is as many as its agent gives.
@@ -55,6 +58,8 @@ type Config struct {
 	Stop func() error
 	// Outages are times in which the other frameworks hold agents.
 	Outages []Outage
+	// Others take agents and give them back all the time.
+	Others Others
 }
 
 // Outage is a time in which the last agents of a cluster are not offered,
@@ -64,6 +69,19 @@ type Outage struct {
 	// Free is how many agents, from the first, are offered meanwhile.
 	Free int
 }
+
+// Others are other frameworks that want agents in turn. Hosts that run there keep
+// running, as with an Outage.
+type Others struct {
+	// Share of the agents that they want, from 0 to 1.
+	Share float64
+	// Duty is the part of each Period in which they want them, from 0 to 1.
+	Duty   float64
+	Period time.Duration
+}
+
+// maxSpread bounds JoinSpread.
+const maxSpread = 1000
 
 // Job is what is submitted: slots for a time.
 type Job struct {
@@ -97,6 +115,10 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: period %v: must be more than 0", ErrConfig, c.Period)
 	case c.JoinDelay < 0 || c.IdleTimeout < 0 || c.Until < 0:
 		return fmt.Errorf("%w: a join delay, idle timeout or end is negative", ErrConfig)
+	case !(c.JoinSpread == 0 || c.JoinSpread >= 1 && c.JoinSpread <= maxSpread):
+		return fmt.Errorf("%w: join spread %v: want 1 to %v", ErrConfig, c.JoinSpread, maxSpread)
+	case !(c.Others.Share >= 0 && c.Others.Share <= 1 && c.Others.Duty >= 0 && c.Others.Duty <= 1) || c.Others.Share > 0 && c.Others.Period <= 0:
+		return fmt.Errorf("%w: others take %v of the agents for %v of %v: want parts from 0 to 1 of a time", ErrConfig, c.Others.Share, c.Others.Duty, c.Others.Period)
 	case !(c.Target > 0):
 		return fmt.Errorf("%w: target %v: must be more than 0", ErrConfig, c.Target)
 	}

@@ -29,6 +29,7 @@ type elastic struct {
 	suppressed bool
 	offers     int // made so far, for their ids
 	goal       int
+	rng        *rand.Rand    // of join delays
 	busy       bool          // the last step had effects: look again
 	wake       time.Duration // when an idle host may be released
 }
@@ -49,7 +50,7 @@ type task struct {
 func newElastic(cfg *Config, b *batch) *elastic {
 	e := &elastic{
 		cfg: cfg, batch: b, byName: make(map[string]int, len(cfg.Agents)), tasks: make(map[string]*task),
-		agents: make([]agent, len(cfg.Agents)), suppressed: true,
+		agents: make([]agent, len(cfg.Agents)), suppressed: true, rng: rand.New(rand.NewPCG(cfg.Seed, 0x301e)),
 	}
 	for i, slots := range cfg.Agents {
 		e.agents[i] = agent{id: "agent" + strconv.Itoa(i), free: slots}
@@ -58,7 +59,7 @@ func newElastic(cfg *Config, b *batch) *elastic {
 	e.fleet = fleet.New(fleet.Config{
 		HostPrefix: "sim", SlotCPUs: 1, SlotMemMiB: slotMemMiB,
 		MaxHostSlots: cfg.MaxHostSlots, HostsPerAgent: cfg.HostsPerAgent, IdleTimeout: cfg.IdleTimeout,
-		LaunchTimeout: cfg.JoinDelay + time.Hour, JoinTimeout: cfg.JoinDelay + time.Hour,
+		LaunchTimeout: cfg.patience(), JoinTimeout: cfg.patience(),
 		StaleAfter: 30*time.Second + 3*cfg.Period,
 	}, rand.New(rand.NewPCG(cfg.Seed, 0x5eed)), nil)
 	return e
@@ -120,8 +121,9 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 			return err
 		}
 	}
-	e.sum.supply, e.sum.inFlight, e.sum.withheld = e.fleet.Held()
-	e.batch.q.Await(e.sum.withheld)
+	held := e.fleet.Holding()
+	e.sum.supply, e.sum.inFlight, e.sum.withheld = held.Supply, held.InFlight, held.Withheld
+	e.batch.q.Await(held.Coming)
 	return nil
 }
 
@@ -211,7 +213,7 @@ func (e *elastic) launch(now time.Duration, l *fleet.Launch) error {
 	a.free -= slots
 	a.refused = now + l.Refuse
 	e.tasks[l.Host.Name()] = &task{agent: at, slots: slots}
-	e.line = append(e.line, joining{now + e.cfg.JoinDelay, l.Host.Name()})
+	e.line = put(e.line, joining{now + e.cfg.joinDelay(e.rng), l.Host.Name()})
 	e.sum.allocated += slots
 	e.sum.launches++
 	e.sum.accepted += len(l.Offers)

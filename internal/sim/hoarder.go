@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type hoarder struct {
 	free    int      // agents without a host
 	line    []joining
 	names   int
+	rng     *rand.Rand    // of join delays
 	refusal time.Duration // when offers that were refused come again
 }
 
@@ -27,7 +29,7 @@ type hoarder struct {
 const refuseFor = 5 * time.Second
 
 func newHoarder(cfg *Config, b *batch) *hoarder {
-	return &hoarder{cfg: cfg, batch: b, hosts: make([]string, len(cfg.Agents)), free: len(cfg.Agents)}
+	return &hoarder{cfg: cfg, batch: b, hosts: make([]string, len(cfg.Agents)), free: len(cfg.Agents), rng: rand.New(rand.NewPCG(cfg.Seed, 0x301e))}
 }
 
 func (h *hoarder) totals() *totals { return &h.sum }
@@ -109,7 +111,7 @@ func (h *hoarder) launch(now time.Duration, goal int) error {
 		}
 		h.hosts[agent] = name
 		h.free--
-		h.line = append(h.line, joining{now + h.cfg.JoinDelay, name})
+		h.line = put(h.line, joining{now + h.cfg.joinDelay(h.rng), name})
 		h.sum.supply += slots
 		h.sum.inFlight += slots
 		h.sum.allocated += slots

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -298,4 +300,44 @@ func ExampleRun() {
 	fmt.Printf("%d jobs, %d hosts launched, overshoot %.2f\n", r.Jobs, r.Launches, r.Overshoot)
 	// Output:
 	// 100 jobs, 3 hosts launched, overshoot 0.00
+}
+
+// A cluster of unequal agents, which others take from time to time, hosts that take long at random, and jobs as large as the
+// cluster: every job ends, nothing is held twice, and the same seed gives the same run.
+func TestRoughCluster(t *testing.T) {
+	jobs, err := Lublin{Jobs: 300, Slots: 96, Kind: LublinBatch, Rate: 4, Seed: 5}.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Agents: append(slices.Repeat([]int{4}, 8), 32, 32), HostsPerAgent: 32, JoinDelay: 15 * second, JoinSpread: 4,
+		IdleTimeout: 60 * second, Seed: 3, Period: second, Target: 0.3, Others: Others{Share: 0.4, Duty: 0.5, Period: 2 * time.Hour},
+	}
+	for _, policy := range []func() Policy{
+		func() Policy { return pidPolicy(t, func(c *controller.Config) { c.MaxSlots = 96 }) },
+		func() Policy { return NewGreedy(96) },
+	} {
+		var results [2]Result
+		for i := range results {
+			p := policy()
+			cfg.Hoard = p.Name() == "greedy"
+			results[i] = run(t, cfg, jobs, p, func(s Sample) {
+				if s.Allocated > 96 || s.Running > s.Allocated {
+					t.Fatalf("%s: %d slots held and %d running on 96", p.Name(), s.Allocated, s.Running)
+				}
+			})
+		}
+		if results[0].Jobs != len(jobs) || !reflect.DeepEqual(results[0], results[1]) {
+			t.Errorf("%+v and %+v", results[0], results[1])
+		}
+	}
+	for name, change := range map[string]func(*Config){
+		"spread": func(c *Config) { c.JoinSpread = 0.5 }, "share": func(c *Config) { c.Others.Share = 2 }, "period": func(c *Config) { c.Others.Period = 0 },
+	} {
+		bad := cfg
+		change(&bad)
+		if _, err := Run(bad, jobs, NewGreedy(96), nil); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: %v, want an ErrConfig", name, err)
+		}
+	}
 }

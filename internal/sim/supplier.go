@@ -1,6 +1,11 @@
 package sim
 
-import "time"
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
 
 // supplier brings the held hosts to a goal.
 type supplier interface {
@@ -53,5 +58,36 @@ func (c *Config) offered(now time.Duration) int {
 			n = min(n, o.Free)
 		}
 	}
+	if o := &c.Others; o.Share > 0 && float64(now%o.Period) < o.Duty*float64(o.Period) {
+		n = min(n, len(c.Agents)-int(math.Ceil(o.Share*float64(len(c.Agents)))))
+	}
 	return n
+}
+
+// normal95 is the 95th percentile of the standard normal distribution.
+const normal95 = 1.6448536269514722
+
+// patience is longer than any host takes.
+func (c *Config) patience() time.Duration {
+	return min(time.Duration(float64(c.JoinDelay)*math.Pow(max(c.JoinSpread, 1), 4))+time.Hour, maxSpan)
+}
+
+// joinDelay is how long the next host takes.
+func (c *Config) joinDelay(rng *rand.Rand) time.Duration {
+	if c.JoinSpread <= 1 {
+		return c.JoinDelay
+	}
+	factor := math.Exp(rng.NormFloat64() * math.Log(c.JoinSpread) / normal95)
+	return time.Duration(math.Min(float64(c.JoinDelay)*factor, float64(maxSpan)))
+}
+
+// put keeps those in line in order.
+func put(line []joining, j joining) []joining {
+	at, _ := slices.BinarySearchFunc(line, j.at, func(other joining, at time.Duration) int {
+		if other.at <= at {
+			return -1
+		}
+		return 1
+	})
+	return slices.Insert(line, at, j)
 }

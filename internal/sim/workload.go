@@ -92,11 +92,11 @@ func (s Stream) Ramp(over time.Duration) ([]Job, error) {
 	}
 	tread := over / rampSteps
 	return s.vary(func(now time.Duration) (time.Duration, time.Duration) {
-		step := min(now/tread, rampSteps-1)
-		if step == rampSteps-1 {
+		next := min(int64(now/tread), rampSteps-1) + 1
+		if next == rampSteps {
 			return s.Gap, never
 		}
-		return s.Gap * rampSteps / (step + 1), (step + 1) * tread
+		return time.Duration(float64(s.Gap) * rampSteps / float64(next)), tread * time.Duration(next)
 	})
 }
 
