@@ -1,23 +1,22 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
-	"text/tabwriter"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sluice/controller"
 	"sluice/internal/app"
-	"sluice/internal/app/demo"
 	"sluice/internal/sim"
+	"sluice/internal/sim/plot"
 	"sluice/queue"
 )
 
@@ -32,7 +31,10 @@ type simulation struct {
 	policies   []string
 	compare    bool
 	asJSON     bool
+	asCSV      bool
 	picture    string
+	pareto     string
+	targets    []float64
 }
 
 func newSimulateCommand() *cobra.Command {
@@ -49,13 +51,14 @@ waits, slots held in vain, hosts launched, how well running/pending is held.
 ` + workloadHelp + `
 
 The policies: greedy (the whole cluster while anything is pending), seed (the law of the article that Sluice descends from),
-hpa (the Kubernetes autoscaler), static:N, pid, pid:TARGET, and pure-pid (without feed-forward). All but the pids hold hosts
-until they happen to be idle; the pids drain. The flags of the control loop (--target, --kp, …) are for the pids.
+hpa (the Kubernetes autoscaler), static:N, pid, and pure-pid (without feed-forward); pid:1 and the like for another target. All but
+the pids hold hosts until they happen to be idle; the pids drain. The flags of the control loop (--target, --kp, …) are for the pids.
 
 --intent adds a pid whose target is moved so that the intent holds, and shows how near its promise was kept, slots weighing.`,
 		Example: `  sluice simulate --trace HPC2N-2002-2.2-cln.swf.gz --from 20000000 --to 22600000 --slots 240 --compare
   sluice simulate --trace NASA-iPSC-1993-3.1-cln.swf.gz --to 2600000 --policy pid,pid:1,pid:10 --json
   sluice simulate --workload poisson:jobs=20000,gap=3s,run=10m --slots 800 --intent 'wait<=10m' --intent 'wait.p95<=30m'
+  sluice simulate --workload lublin:jobs=5000,kind=batch --agents 16x8,4x32 --pareto pareto.png --csv
   sluice simulate --workload burst:jobs=1000,run=10m --slots 400 --join-delay 60s --plot step.svg`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
@@ -67,13 +70,16 @@ until they happen to be idle; the pids drain. The flags of the control loop (--t
 	f.StringSliceVar(&s.policies, "policy", nil, "policies to run (default pid)")
 	f.BoolVar(&s.compare, "compare", false, "run all policies")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
-	f.StringVar(&s.picture, "plot", "", "write ratio, goal, supply and jobs over time of the last policy to this SVG file")
+	f.BoolVar(&s.asCSV, "csv", false, "print CSV")
+	f.StringVar(&s.picture, "plot", "", "write ratio, goal, supply and jobs over time of the last policy to this .svg or .png file")
+	f.StringVar(&s.pareto, "pareto", "", "run the policies with each of --targets, and write waits against over-allocation and launches to this .svg or .png file")
+	f.Float64SliceVar(&s.targets, "targets", []float64{0.1, 0.3, 1, 3, 10, 30}, "targets of --pareto")
 	return cmd
 }
 
 func (s *simulation) run(cmd *cobra.Command) error {
-	if ext := filepath.Ext(s.picture); s.picture != "" && ext != ".svg" {
-		return usageError{fmt.Errorf("plot %s: want a name that ends in .svg", s.picture)}
+	if err := s.checkPictures(); err != nil {
+		return usageError{err}
 	}
 	jobs, err := s.jobs()
 	if err != nil {
@@ -82,7 +88,6 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err := s.build(&s.controller); err != nil {
 		return usageError{err}
 	}
-	s.cluster.Stop = cmd.Context().Err
 	policies, err := s.choose()
 	if err == nil {
 		err = s.share(jobs)
@@ -94,163 +99,96 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if s.asJSON {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false) // wait<=10m
-		return encoder.Encode(results)
+	if s.pareto != "" {
+		draw := func(w io.Writer) error { return plot.Pareto(w, pictureFormat(s.pareto), outcomes(results)) }
+		if err := app.WriteWhole(s.pareto, draw); err != nil {
+			return err
+		}
 	}
-	return printResults(cmd.OutOrStdout(), results)
+	switch {
+	case s.asJSON:
+		return printJSON(cmd.OutOrStdout(), results)
+	case s.asCSV:
+		return printCSV(cmd.OutOrStdout(), results)
+	default:
+		return printResults(cmd.OutOrStdout(), results)
+	}
 }
 
-// simulate runs the policies one after the other.
+// checkPictures refuses names that say no format.
+func (s *simulation) checkPictures() error {
+	for flag, name := range map[string]string{"plot": s.picture, "pareto": s.pareto} {
+		if format := pictureFormat(name); name != "" && format != "svg" && format != "png" {
+			return fmt.Errorf("%s %s: want a name that ends in .svg or .png", flag, name)
+		}
+	}
+	if s.asJSON && s.asCSV {
+		return errors.New("want --json or --csv, not both")
+	}
+	return nil
+}
+
+func pictureFormat(name string) string { return strings.TrimPrefix(filepath.Ext(name), ".") }
+
+// simulate runs the policies beside each other. The results are in their order.
 func (s *simulation) simulate(cmd *cobra.Command, jobs []sim.Job, policies []contender) ([]sim.Result, error) {
-	results := make([]sim.Result, 0, len(policies))
+	results := make([]sim.Result, len(policies))
+	failures := make([]error, len(policies))
+	show := newWatch(cmd.ErrOrStderr(), len(policies), jobs)
+	var film plot.Film
+	var running sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
 	for i, p := range policies {
-		if isTerminal(os.Stderr) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d/%d %s\n", i+1, len(policies), p.policy.Name())
-		}
-		cluster := s.cluster
-		cluster.Target, cluster.Hoard = p.target, p.hoards
-		if p.keeps {
-			cluster.IdleTimeout = 100 * 365 * 24 * time.Hour
-		}
-		var film thinned
-		var observe func(sim.Sample)
-		if s.picture != "" && i == len(policies)-1 {
-			film.target = p.target
-			observe = film.add
-		}
-		result, err := sim.Run(cluster, jobs, p.policy, observe)
-		if errors.Is(err, sim.ErrConfig) {
-			err = usageError{err}
-		}
-		if err != nil {
+		free <- struct{}{}
+		running.Go(func() {
+			defer func() { <-free }()
+			var filmed *plot.Film
+			if s.picture != "" && i == len(policies)-1 {
+				filmed = &film
+			}
+			results[i], failures[i] = s.one(ctx, jobs, p, func(x sim.Sample) {
+				show.at(i, x.At)
+				if filmed != nil {
+					filmed.Add(plot.Point{At: x.At, Target: p.target, Goal: x.Goal, Supply: x.Supply, Running: x.Running, Pending: x.Pending})
+				}
+			})
+			show.done(i)
+			if failures[i] != nil {
+				cancel()
+			}
+		})
+	}
+	running.Wait()
+	show.end()
+	if err := cmd.Context().Err(); err != nil {
+		return nil, err
+	}
+	for _, err := range failures {
+		if err != nil && !errors.Is(err, context.Canceled) {
 			return nil, err
 		}
-		results = append(results, result)
-		if observe == nil {
-			continue
-		}
-		if err := demo.Picture(s.picture, film.samples); err != nil {
+	}
+	if s.picture != "" {
+		draw := func(w io.Writer) error { return plot.Timeline(w, pictureFormat(s.picture), film.Points()) }
+		if err := app.WriteWhole(s.picture, draw); err != nil {
 			return nil, err
 		}
 	}
 	return results, nil
 }
 
-// contender is a policy with what it is measured against and how its hosts are held.
-type contender struct {
-	policy sim.Policy
-	target float64
-	hoards bool
-	keeps  bool // idle hosts too
-}
-
-func (s *simulation) choose() ([]contender, error) {
-	names := s.policies
-	switch {
-	case s.compare && len(names) > 0:
-		return nil, errors.New("--compare runs all policies: leave out --policy")
-	case s.compare:
-		names = []string{"greedy", "static:" + strconv.Itoa(s.span.Slots), "hpa", "seed", "pure-pid", "pid", "pid:1", "pid:10"}
-	case len(names) == 0 && len(s.intents) == 0:
-		names = []string{"pid"}
+// one runs one policy.
+func (s *simulation) one(ctx context.Context, jobs []sim.Job, p contender, observe func(sim.Sample)) (sim.Result, error) {
+	cluster := s.cluster
+	cluster.Target, cluster.Hoard, cluster.Stop = p.target, p.hoards, ctx.Err
+	if p.keeps {
+		cluster.IdleTimeout = 100 * 365 * 24 * time.Hour
 	}
-	var chosen []contender
-	for _, name := range names {
-		c, err := s.contender(name)
-		if err != nil {
-			return nil, fmt.Errorf("policy %s: %w", name, err)
-		}
-		chosen = append(chosen, c)
+	result, err := sim.Run(cluster, jobs, p.policy, observe)
+	if errors.Is(err, sim.ErrConfig) {
+		err = usageError{err}
 	}
-	for _, text := range s.intents {
-		c, err := s.intending(text)
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, c)
-	}
-	return chosen, nil
-}
-
-func (s *simulation) contender(name string) (contender, error) {
-	cfg := s.controller
-	kind, argument, given := strings.Cut(name, ":")
-	switch kind {
-	case "greedy":
-		return contender{policy: sim.NewGreedy(s.span.Slots), target: cfg.Target, hoards: true}, nil
-	case "seed":
-		return contender{policy: sim.NewSeed(cfg.Target, s.hostSlots), target: cfg.Target, hoards: true}, nil
-	case "hpa":
-		return contender{policy: sim.NewHPA(cfg.Target, s.hostSlots), target: cfg.Target, hoards: true}, nil
-	case "static":
-		slots, err := strconv.Atoi(argument)
-		if err != nil || slots < 1 {
-			return contender{}, errors.New("want static:N with a number of slots")
-		}
-		return contender{policy: sim.NewStatic(slots), target: cfg.Target, hoards: true, keeps: true}, nil
-	case "pure-pid":
-		cfg.FeedForward = 0
-	case "pid":
-	default:
-		return contender{}, errors.New("want greedy, seed, hpa, static:N, pid, pid:TARGET or pure-pid")
-	}
-	if given {
-		target, err := strconv.ParseFloat(argument, 64)
-		if err != nil {
-			return contender{}, errors.New("want a number as the target")
-		}
-		cfg.Target = target
-	}
-	policy, err := sim.NewPID(name, cfg)
-	return contender{policy: policy, target: cfg.Target}, err
-}
-
-// thinned keeps samples for a picture: when it is full, every second one is dropped and the interval doubled.
-type thinned struct {
-	target   float64
-	samples  []demo.Sample
-	interval time.Duration
-	next     time.Duration
-}
-
-const maxThinned = 4000
-
-func (t *thinned) add(s sim.Sample) {
-	if s.At < t.next {
-		return
-	}
-	var status app.Status
-	status.Running, status.Pending, status.Goal, status.Supply, status.Target = s.Running, s.Pending, s.Goal, s.Supply, t.target
-	if s.Pending > 0 {
-		status.Ratio = float64(s.Running) / float64(s.Pending)
-	}
-	t.samples = append(t.samples, demo.Sample{At: s.At, Status: status})
-	t.next = s.At + t.interval
-	if len(t.samples) < maxThinned {
-		return
-	}
-	for i := range maxThinned / 2 {
-		t.samples[i] = t.samples[2*i]
-	}
-	t.samples = t.samples[:maxThinned/2]
-	t.interval = max(2*t.interval, time.Second)
-}
-
-func printResults(out io.Writer, results []sim.Result) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "policy\ttarget\tjobs\twait s\tp95 s\tslowdown\twait/run\tmakespan s\tover-alloc\tlaunches\taccepted\tdeclined\tIAE\tovershoot\tsettled s\treversals/h\t")
-	for i := range results {
-		r := &results[i]
-		fmt.Fprintf(w, "%s\t%.4g\t%d\t%.0f\t%.0f\t%.1f\t%.2f\t%.0f\t%.3f\t%d\t%d\t%d\t%.3f\t%.3f\t%.0f\t%.2f\t\n",
-			r.Policy, r.Target, r.Jobs, r.MeanWait, r.P95Wait, r.MeanBoundedSlowdown, r.WaitPerRun, r.Makespan, r.OverAllocation,
-			r.Launches, r.OffersAccepted, r.OffersDeclined, r.IAE, r.Overshoot, r.Settling, r.ReversalsPerHour)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	printPromises(out, results)
-	return nil
+	return result, err
 }

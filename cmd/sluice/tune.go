@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,13 +75,12 @@ func (t *tuneFlags) run(cmd *cobra.Command) error {
 	}
 	setup.Control, setup.Cluster = t.control, t.cluster
 	setup.Cluster.Stop = cmd.Context().Err
-	if isTerminal(os.Stderr) {
-		setup.Progress = progress(cmd.ErrOrStderr(), "simulations")
+	line := newProgress(cmd.ErrOrStderr())
+	setup.Progress = func(done, total int) {
+		line.show(float64(done)/float64(total), fmt.Sprintf("%d of %d simulations", done, total))
 	}
 	report, err := tuning.Run(setup)
-	if setup.Progress != nil {
-		fmt.Fprint(cmd.ErrOrStderr(), "\r\x1b[K")
-	}
+	line.end()
 	switch {
 	case err != nil && errors.Is(err, context.Canceled) && len(report.Rows) > 0: // what is known is shown
 	case errors.Is(err, sim.ErrConfig) || errors.Is(err, controller.ErrConfig):
@@ -139,8 +137,8 @@ func readLog(path string) (records []controller.Record, err error) {
 
 func (t *tuneFlags) show(out io.Writer, r *tuning.Report) error {
 	if t.picture != "" {
-		draw := func(w io.Writer) error { return r.Picture(w, filepath.Ext(t.picture)[1:], t.control) }
-		if err := writeWhole(t.picture, draw); err != nil {
+		draw := func(w io.Writer) error { return r.Picture(w, pictureFormat(t.picture), t.control) }
+		if err := app.WriteWhole(t.picture, draw); err != nil {
 			return err
 		}
 	}
@@ -190,13 +188,4 @@ func printRows(out io.Writer, rows []tuning.Row) error {
 		fmt.Fprintf(w, "%d\t%.0f\t%.3f\t%.3f\t%.3f\t\n", r.Launches, r.MeanWait, r.OverAllocation, r.Cost, r.Half)
 	}
 	return w.Flush()
-}
-
-// progress writes a line over itself: how far, and how long it will take.
-func progress(out io.Writer, what string) func(done, total int) {
-	began := time.Now()
-	return func(done, total int) {
-		left := time.Duration(float64(time.Since(began)) / float64(max(done, 1)) * float64(total-done))
-		fmt.Fprintf(out, "\r\x1b[K%d of %d %s, %3d %%, about %v left", done, total, what, 100*done/max(total, 1), left.Round(time.Second))
-	}
 }
