@@ -72,6 +72,10 @@ sim: ## run the property tests on SIMCHECKS (10000) random histories each
 bench: ## run the benchmarks, in a form for benchstat: make -s bench > new.txt (BENCH=regexp BENCHCOUNT=6)
 	@$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(BENCHCOUNT) ./...
 
+.PHONY: tables
+tables: build ## regenerate the tables and pictures of docs/control.md (TRACES=folder of the traces)
+	TRACES='$(TRACES)' scripts/tables
+
 .PHONY: arch
 arch: ## check import rules, purity, sizes and names of packages, and the links in the documentation
 	$(GO) test ./internal/archtest
