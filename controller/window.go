@@ -2,54 +2,59 @@ package controller
 
 import "time"
 
-// windowSpans is the resolution of a window: its length is divided so often.
-const windowSpans = 32
+// windowSize is how many values a window tells apart.
+const windowSize = 32
 
 // window is the greatest of the values that were seen within a time. A surplus
 // has lasted a delay exactly as far as it is above the window's greatest value.
-// The ring has one more bucket than spans, so that a value that is as old as
-// the window is still in it.
+//
+// It keeps a value only until a greater one comes: what is left falls from the
+// oldest to the newest. When there are more than it can hold, a value takes the
+// place of the one before it, which then counts as seen later than it was: the
+// window errs on the side of keeping.
 type window struct {
-	buckets [windowSpans + 1]int
-	pos     int
-	into    time.Duration // into the bucket at pos
+	seen  [windowSize]seenValue
+	from  int // of the oldest
+	count int
+	clock time.Duration // since reset
+}
+
+type seenValue struct {
+	at    time.Duration
+	value int
 }
 
 // reset forgets everything but v, seen now.
-func (w *window) reset(v int) { *w = window{buckets: [windowSpans + 1]int{v}} }
+func (w *window) reset(v int) {
+	w.from, w.count, w.clock = 0, 1, 0
+	w.seen[0] = seenValue{0, v}
+}
 
 // push adds v, seen elapsed after the last value, and forgets what is older
 // than length.
 func (w *window) push(elapsed, length time.Duration, v int) {
-	span := length / windowSpans
-	if span <= 0 {
-		w.reset(v)
-		return
+	w.clock += elapsed
+	for w.count > 0 && w.last().value <= v {
+		w.count--
 	}
-	w.into += elapsed
-	if w.into >= span {
-		steps := int(min(int64(w.into/span), int64(len(w.buckets))))
-		w.into %= span
-		w.turn(steps)
+	if w.count == windowSize {
+		w.last().at = w.clock
+	} else {
+		w.count++
+		*w.last() = seenValue{w.clock, v}
 	}
-	w.buckets[w.pos] = max(w.buckets[w.pos], v)
+	for w.count > 1 && w.clock-w.seen[w.from].at > length {
+		w.from = (w.from + 1) % windowSize
+		w.count--
+	}
 }
 
-// turn moves the ring on by up to its length and empties the buckets that it
-// comes over.
-func (w *window) turn(steps int) {
-	next := w.pos + 1
-	tail := min(steps, len(w.buckets)-next)
-	clear(w.buckets[next : next+tail])
-	clear(w.buckets[:steps-tail])
-	w.pos = (w.pos + steps) % len(w.buckets)
-}
+func (w *window) last() *seenValue { return &w.seen[(w.from+w.count-1)%windowSize] }
 
 // greatest returns the greatest value in the window.
 func (w *window) greatest() int {
-	greatest := 0
-	for _, b := range w.buckets {
-		greatest = max(greatest, b)
+	if w.count == 0 {
+		return 0
 	}
-	return greatest
+	return w.seen[w.from].value
 }

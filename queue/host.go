@@ -14,6 +14,8 @@ type host struct {
 	session string // hash of the session it may rejoin with
 	added   stamp
 	idle    stamp // since when, 0 while a job holds a slot
+	first   stamp // the earliest start among its jobs, while aged
+	aged    bool
 	lostAt  stamp
 	shown   bool // its jobs were shown as UNKWN since it was lost
 	given   bool // they were given up since
@@ -80,7 +82,14 @@ func (h *host) jobs() (runs, guests []*run) {
 }
 
 // eldest is the earliest start among its jobs; 0 without any.
-func (h *host) eldest() (first stamp) {
+func (h *host) eldest() stamp {
+	if !h.aged {
+		h.first, h.aged = h.earliest(), true
+	}
+	return h.first
+}
+
+func (h *host) earliest() (first stamp) {
 	for _, runs := range [...][]*run{h.runs, h.guests} {
 		for _, r := range runs {
 			if first == 0 || r.e.started < first {
@@ -93,6 +102,7 @@ func (h *host) eldest() (first stamp) {
 
 // take gives slots of a host, with their memory and GPUs, to a job.
 func (q *Queue) take(h *host, slots int, s *Spec) {
+	h.aged = false
 	h.used += slots
 	h.mem += slots * q.memOf(&s.Need)
 	h.gpus += slots * s.Need.GPUs
@@ -104,6 +114,7 @@ func (q *Queue) take(h *host, slots int, s *Spec) {
 }
 
 func (q *Queue) give(h *host, slots int, s *Spec, at stamp) {
+	h.aged = false
 	h.used -= slots
 	h.mem -= slots * q.memOf(&s.Need)
 	h.gpus -= slots * s.Need.GPUs
