@@ -156,21 +156,25 @@ func (c *Controller) output(now time.Time, elapsed time.Duration, load *Load) {
 	dt := elapsed.Seconds()
 	n := float64(load.Running + load.Pending)
 	counted := float64(load.Running+min(load.InFlight, load.Pending)) / n
-	if c.primed {
+	switch {
+	case c.cfg.Kd == 0 || !c.primed:
+		c.slope = 0
+	default:
 		raw := (counted - c.measured) / dt
 		c.slope += (raw - c.slope) * dt / (c.cfg.DerivativeFilter.Seconds() + dt)
 		if math.Abs(c.slope) < negligible {
 			c.slope = 0 // denormal numbers are slow
 		}
-	} else {
-		c.slope = 0
 	}
 	c.measured, c.primed = counted, true
 	if target := c.cfg.weighted(load.Weight); c.setpoint != target {
 		c.setpoint += (target - c.setpoint) * share(c.sinceChange(now, elapsed), c.cfg.TrackingTime)
 	}
-	draining := float64(min(load.Draining, load.Running))
-	c.draining = math.Min(draining, c.draining+(draining-c.draining)*share(elapsed, drainTrust*c.cfg.TrackingTime))
+	if draining := float64(min(load.Draining, load.Running)); draining < c.draining {
+		c.draining = draining
+	} else {
+		c.draining += (draining - c.draining) * share(elapsed, drainTrust*c.cfg.TrackingTime)
+	}
 	rec := &c.last
 	rec.At, rec.Load = now, *load
 	rec.Y = float64(load.Running) / n

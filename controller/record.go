@@ -39,6 +39,10 @@ func (l *Load) validate() error {
 	if l.Weight != 0 && !(l.Weight >= minWeight && l.Weight <= maxWeight) {
 		return fmt.Errorf("%w: weight %v: must be from %v to %v", ErrLoad, l.Weight, minWeight, maxWeight)
 	}
+	if inRange(l.Running) && inRange(l.Pending) && inRange(l.FirstNeed) && inRange(l.Supply) && inRange(l.InFlight) &&
+		inRange(l.Withheld) && inRange(l.Draining) {
+		return nil
+	}
 	for _, f := range [...]struct {
 		name string
 		val  int
@@ -51,12 +55,14 @@ func (l *Load) validate() error {
 		{"withheld", l.Withheld},
 		{"draining", l.Draining},
 	} {
-		if f.val < 0 || f.val > maxSlots {
+		if !inRange(f.val) {
 			return fmt.Errorf("%w: %s %d: must be from 0 to %d slots", ErrLoad, f.name, f.val, maxSlots)
 		}
 	}
 	return nil
 }
+
+func inRange(slots int) bool { return slots >= 0 && slots <= maxSlots }
 
 // Saturation says what kept the goal from being the output of the law.
 type Saturation uint8
