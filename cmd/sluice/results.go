@@ -71,6 +71,11 @@ func printResults(out io.Writer, results []sim.Result) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	for i := range results {
+		if r := &results[i]; r.Reruns > 0 {
+			fmt.Fprintf(out, "%s: %d jobs ran again because their agent was lost, after %.0f slot-seconds in vain\n", r.Policy, r.Reruns, r.LostSlotSeconds)
+		}
+	}
 	printPromises(out, results)
 	return nil
 }

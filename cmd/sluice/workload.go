@@ -51,6 +51,7 @@ func (w *workloadFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&w.agents, "agents", "", "agents of several sizes, in place of --slots and --host-slots, as in 16x8,4x32: 16 of 8 slots and 4 of 32")
 	f.IntVar(&w.cluster.HostsPerAgent, "hosts-per-agent", 0, "hosts that an agent may hold; 0 is as many as it has slots")
 	f.Float64Var(&w.cluster.JoinSpread, "join-spread", 1, "how much --join-delay varies: 5 % of the hosts take more than so many times as long")
+	f.DurationVar(&w.cluster.AgentMTBF, "agent-mtbf", 0, "mean time between losses of each agent, for ten minutes; its jobs run again; 0 is never")
 	f.StringVar(&w.others, "others", "", "other frameworks that take agents, as in 0.5,0.3,1h: half of the agents for 0.3 of each hour")
 	f.DurationVar(&w.cluster.IdleTimeout, "idle-timeout", w.cluster.IdleTimeout, "a host without a job is released after it")
 	f.BoolVar(&w.cluster.Backfill, "backfill", false, "let small jobs pass a blocked large one where they do not delay it")

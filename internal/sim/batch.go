@@ -22,12 +22,16 @@ type batch struct {
 	events           []queue.Event
 	view             []queue.Host
 	ends             endHeap
+	reruns           int     // of jobs whose host was lost
+	lost             float64 // slot-seconds that they had run
+	rerunnable       bool
 }
 
 // jobState is a job on its way through the simulation.
 type jobState struct {
 	Job
 	started time.Duration
+	attempt int               // starts so far
 	places  []queue.Placement // the queue's own; not to be changed
 }
 
@@ -51,7 +55,7 @@ func newBatch(cfg *Config, jobs []Job) (*batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	b := &batch{q: q, jobs: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost)}
+	b := &batch{q: q, jobs: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost), rerunnable: cfg.AgentMTBF > 0}
 	for i, j := range jobs {
 		b.jobs[i].Job = j
 	}
@@ -61,7 +65,7 @@ func newBatch(cfg *Config, jobs []Job) (*batch, error) {
 // submit makes the next job pending.
 func (b *batch) submit(now time.Duration) error {
 	j := &b.jobs[b.submitted]
-	spec := queue.Spec{User: "sim", Command: ":", Queue: j.Queue, MinSlots: j.Slots, RunLimit: j.Limit}
+	spec := queue.Spec{User: "sim", Command: ":", Queue: j.Queue, MinSlots: j.Slots, RunLimit: j.Limit, Rerunnable: b.rerunnable}
 	id, err := b.q.Submit(date(now), spec)
 	if err != nil {
 		return fmt.Errorf("submit job %d: %w", b.submitted, err)
@@ -97,6 +101,7 @@ func (b *batch) schedule(now time.Duration) {
 func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
 	j := &b.jobs[job]
 	j.started, j.places = now, places
+	j.attempt++
 	for _, p := range places {
 		b.hosts[p.Host].used += p.Slots
 	}
@@ -127,21 +132,11 @@ func (b *batch) finish(now time.Duration) (*jobState, error) {
 	if !ok {
 		panic("sim: foreign value among the ends")
 	}
-	if err := b.q.Finished(date(now), queue.ID{Job: int64(end.job) + 1}, 1, queue.Result{}); err != nil {
+	if err := b.q.Finished(date(now), queue.ID{Job: int64(end.job) + 1}, b.jobs[end.job].attempt, queue.Result{}); err != nil {
 		return nil, fmt.Errorf("end job %d: %w", end.job, err)
 	}
 	j := &b.jobs[end.job]
-	for _, p := range j.places {
-		host := b.hosts[p.Host]
-		if host.used -= p.Slots; host.used == 0 {
-			host.idleSince = now
-		}
-		if !host.open {
-			b.draining -= p.Slots
-		}
-	}
-	j.places = nil
-	b.running -= j.Slots
+	b.leave(now, j)
 	b.changed = true
 	return j, nil
 }

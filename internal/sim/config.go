@@ -58,6 +58,9 @@ type Config struct {
 	Stop func() error
 	// Outages are times in which the other frameworks hold agents.
 	Outages []Outage
+	// AgentMTBF is the mean time between losses of each agent, with all that runs
+	// there; it is back after ten minutes. Jobs run again from the beginning. 0 is never.
+	AgentMTBF time.Duration
 	// Others take agents and give them back all the time.
 	Others Others
 }
@@ -115,6 +118,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: period %v: must be more than 0", ErrConfig, c.Period)
 	case c.JoinDelay < 0 || c.IdleTimeout < 0 || c.Until < 0:
 		return fmt.Errorf("%w: a join delay, idle timeout or end is negative", ErrConfig)
+	case c.AgentMTBF < 0:
+		return fmt.Errorf("%w: mean time between losses of agents %v: must not be negative", ErrConfig, c.AgentMTBF)
 	case !(c.JoinSpread == 0 || c.JoinSpread >= 1 && c.JoinSpread <= maxSpread):
 		return fmt.Errorf("%w: join spread %v: want 1 to %v", ErrConfig, c.JoinSpread, maxSpread)
 	case !(c.Others.Share >= 0 && c.Others.Share <= 1 && c.Others.Duty >= 0 && c.Others.Duty <= 1) || c.Others.Share > 0 && c.Others.Period <= 0:

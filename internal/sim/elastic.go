@@ -39,6 +39,7 @@ type agent struct {
 	id      string
 	free    int
 	refused time.Duration
+	down    time.Duration // until then it is lost
 }
 
 type task struct {
@@ -135,7 +136,7 @@ func (e *elastic) offer(now time.Duration) []fleet.Offer {
 	var offers []fleet.Offer
 	for i := range e.cfg.offered(now) {
 		a := &e.agents[i]
-		if a.free == 0 || now < a.refused {
+		if a.free == 0 || now < a.refused || now < a.down {
 			continue
 		}
 		e.offers++
@@ -193,7 +194,11 @@ func (e *elastic) perform(now time.Duration, effect fleet.Effect) ([]fleet.Input
 	case fleet.OpenHost:
 		return []fleet.Input{fleet.Result{Of: effect, Err: e.batch.setOpen(now, effect.Name, true)}}, nil
 	case fleet.RemoveHost:
-		return []fleet.Input{fleet.Result{Of: effect}}, e.batch.removeHost(now, effect.Name)
+		remove := e.batch.removeHost
+		if effect.ProcessesGone {
+			remove = e.batch.die
+		}
+		return []fleet.Input{fleet.Result{Of: effect}}, remove(now, effect.Name)
 	default:
 		return nil, fmt.Errorf("unknown effect of the fleet: %T", effect)
 	}

@@ -50,6 +50,7 @@ func Run(cfg Config, jobs []Job, policy Policy, observe func(Sample)) (Result, e
 		return Result{}, fmt.Errorf("%w: policy %s starves: %d of %d jobs can never start", ErrConfig, policy.Name(), left, len(jobs))
 	}
 	r := e.meter.result(policy.Name(), e.fleet.totals())
+	r.Reruns, r.LostSlotSeconds = e.batch.reruns, e.batch.lost
 	if w, ok := policy.(witness); ok {
 		w.testify(&r)
 	}
@@ -69,6 +70,7 @@ type engine struct {
 	calm    time.Duration // until then nothing happens unless the goal changes
 	need    int           // of the first pending job
 	weight  float64       // of what pends, in the mean; 0 = of the default queues, 1
+	losses  losses
 	stalled time.Duration // for how long something pends and nothing runs
 }
 
@@ -84,7 +86,7 @@ func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*e
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cfg: cfg, policy: policy, batch: b, meter: newMeter(cfg, jobs), observe: observe}
+	e := &engine{cfg: cfg, policy: policy, batch: b, meter: newMeter(cfg, jobs), observe: observe, losses: newLosses(cfg)}
 	if w, ok := policy.(witness); ok {
 		w.attend(b.q.Evidence)
 	}
@@ -127,7 +129,7 @@ func (e *engine) quiet() time.Duration {
 	if e.batch.changed || e.done() {
 		return 0
 	}
-	at := min(e.batch.nextEnd(), e.batch.nextWake(), e.fleet.next(), e.nextSubmit(), e.fleet.quiet(e.goal))
+	at := min(e.batch.nextEnd(), e.batch.nextWake(), e.fleet.next(), e.nextSubmit(), e.losses.next, e.fleet.quiet(e.goal))
 	if e.cfg.Until > 0 {
 		at = min(at, e.cfg.Until)
 	}
@@ -152,7 +154,7 @@ func (e *engine) nextTick(tick time.Duration) time.Duration {
 // until handles all events up to a time, and stands there after.
 func (e *engine) until(limit time.Duration) error {
 	for !e.done() {
-		at := min(e.batch.nextEnd(), e.fleet.next(), e.nextSubmit())
+		at := min(e.batch.nextEnd(), e.fleet.next(), e.nextSubmit(), e.losses.next)
 		if at > limit {
 			e.advance(limit)
 			return nil
@@ -180,6 +182,12 @@ func (e *engine) events(at time.Duration) error {
 		if err := e.fleet.happen(at); err != nil {
 			return err
 		}
+	}
+	for e.losses.next == at {
+		if err := e.fleet.lose(at, e.losses.rng.IntN(len(e.cfg.Agents))); err != nil {
+			return err
+		}
+		e.losses.draw()
 	}
 	for e.nextSubmit() == at {
 		if err := e.batch.submit(at); err != nil {

@@ -21,15 +21,16 @@ type hoarder struct {
 	free    int      // agents without a host
 	line    []joining
 	names   int
-	rng     *rand.Rand    // of join delays
-	refusal time.Duration // when offers that were refused come again
+	rng     *rand.Rand      // of join delays
+	down    []time.Duration // until when agents are lost
+	refusal time.Duration   // when offers that were refused come again
 }
 
 // refuseFor is Mesos's default for how long a declined offer stays away.
 const refuseFor = 5 * time.Second
 
 func newHoarder(cfg *Config, b *batch) *hoarder {
-	return &hoarder{cfg: cfg, batch: b, hosts: make([]string, len(cfg.Agents)), free: len(cfg.Agents), rng: rand.New(rand.NewPCG(cfg.Seed, 0x301e))}
+	return &hoarder{cfg: cfg, batch: b, hosts: make([]string, len(cfg.Agents)), free: len(cfg.Agents), down: make([]time.Duration, len(cfg.Agents)), rng: rand.New(rand.NewPCG(cfg.Seed, 0x301e))}
 }
 
 func (h *hoarder) totals() *totals { return &h.sum }
@@ -96,7 +97,7 @@ func (h *hoarder) isJoining(name string) bool {
 func (h *hoarder) launch(now time.Duration, goal int) error {
 	left := 0
 	for agent := range h.cfg.offered(now) {
-		if h.hosts[agent] != "" {
+		if h.hosts[agent] != "" || now < h.down[agent] {
 			continue
 		}
 		if h.sum.supply >= goal {

@@ -41,6 +41,10 @@ type Result struct {
 	Settling float64 `json:"settling_s"`
 	// ReversalsPerHour counts changes of the goal's direction, per hour with jobs.
 	ReversalsPerHour float64 `json:"reversals_per_hour"`
+	// Reruns counts jobs that began again because their agent was lost, and the
+	// slot-seconds that they had run for.
+	Reruns          int     `json:"reruns,omitempty"`
+	LostSlotSeconds float64 `json:"lost_slot_s,omitempty"`
 	// Intent is how near the promise was kept, of policies that make one.
 	Intent *Verdict `json:"intent,omitempty"`
 	// Queues is the mean wait by queue, in seconds, where Config.Queues are given.

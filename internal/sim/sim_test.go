@@ -341,3 +341,33 @@ func TestRoughCluster(t *testing.T) {
 		}
 	}
 }
+
+// Agents are lost with all that runs there: every job ends all the same, by way of the real queue and fleet, and the slots that
+// the queue thinks are in use are those of the jobs that run.
+func TestAgentsAreLost(t *testing.T) {
+	jobs := poisson(t, 400, 20*second, 20*time.Minute, 12, 5)
+	cfg := cluster(t, 256, 8)
+	cfg.AgentMTBF, cfg.HostsPerAgent = 6*time.Hour, 8
+	for _, policy := range []Policy{pidPolicy(t, func(c *controller.Config) { c.MaxSlots = 256 }), NewGreedy(256)} {
+		cfg.Hoard = policy.Name() == "greedy"
+		r := run(t, cfg, jobs, policy, func(s Sample) {
+			if s.Running > s.Allocated || s.Allocated > 256 || s.Draining > s.Running || s.Pending < 0 {
+				t.Fatalf("%s: %+v", policy.Name(), s)
+			}
+		})
+		if r.Jobs != len(jobs) || r.Reruns == 0 || !(r.LostSlotSeconds > 0) {
+			t.Errorf("%s: %d of %d jobs ended, %d reruns, %.0f slot-seconds lost", policy.Name(), r.Jobs, len(jobs), r.Reruns, r.LostSlotSeconds)
+		}
+		again := policy
+		if again.Name() == "pid" {
+			again = pidPolicy(t, func(c *controller.Config) { c.MaxSlots = 256 })
+		}
+		if twice := run(t, cfg, jobs, again, nil); !reflect.DeepEqual(twice, r) {
+			t.Errorf("%s: another run of the same seed differs: %+v and %+v", policy.Name(), r, twice)
+		}
+	}
+	cfg.AgentMTBF = time.Minute
+	if _, err := Run(cfg, []Job{{Run: 24 * time.Hour, Slots: 64}}, pidPolicy(t, nil), nil); !errors.Is(err, ErrConfig) {
+		t.Errorf("a job that can never end: %v", err)
+	}
+}

@@ -15,6 +15,8 @@ type supplier interface {
 	next() time.Duration
 	// happen lets that happen.
 	happen(now time.Duration) error
+	// lose takes an agent away for a time, with all that runs there.
+	lose(now time.Duration, agent int) error
 	// quiet is until when steer has nothing to do for a goal, if nothing happens;
 	// 0 if it has.
 	quiet(goal int) time.Duration
