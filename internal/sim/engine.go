@@ -63,6 +63,7 @@ type engine struct {
 	policy  Policy
 	batch   *batch
 	fleet   supplier
+	agents  loser
 	meter   *meter
 	observe func(Sample)
 	now     time.Duration
@@ -91,9 +92,11 @@ func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*e
 		w.attend(b.q.Evidence)
 	}
 	if cfg.Hoard {
-		e.fleet = newHoarder(cfg, b)
+		plain := newHoarder(cfg, b)
+		e.fleet, e.agents = plain, plain
 	} else {
-		e.fleet = newElastic(cfg, b)
+		drained := newElastic(cfg, b)
+		e.fleet, e.agents = drained, drained
 	}
 	return e, nil
 }
@@ -184,7 +187,7 @@ func (e *engine) events(at time.Duration) error {
 		}
 	}
 	for e.losses.next == at {
-		if err := e.fleet.lose(at, e.losses.rng.IntN(len(e.cfg.Agents))); err != nil {
+		if err := e.agents.lose(at, e.losses.rng.IntN(len(e.cfg.Agents))); err != nil {
 			return err
 		}
 		e.losses.draw()

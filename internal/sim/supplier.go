@@ -15,8 +15,6 @@ type supplier interface {
 	next() time.Duration
 	// happen lets that happen.
 	happen(now time.Duration) error
-	// lose takes an agent away for a time, with all that runs there.
-	lose(now time.Duration, agent int) error
 	// quiet is until when steer has nothing to do for a goal, if nothing happens;
 	// 0 if it has.
 	quiet(goal int) time.Duration
@@ -24,7 +22,15 @@ type supplier interface {
 	totals() *totals
 }
 
+// loser is what agents can be taken away from.
+type loser interface {
+	// lose takes an agent away for a time, with all that runs there.
+	lose(now time.Duration, agent int) error
+}
+
 var (
+	_ loser    = (*elastic)(nil)
+	_ loser    = (*hoarder)(nil)
 	_ supplier = (*elastic)(nil)
 	_ supplier = (*hoarder)(nil)
 )
