@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -42,12 +43,30 @@ func (m *memory) All(_ context.Context, bucket string) (map[string][]byte, error
 	return maps.Clone(m.buckets[bucket]), m.err
 }
 
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // openLocal is a system on an embedded cluster with what its log said while it started.
 func openLocal(t *testing.T, dir string, change func(*LocalConfig)) (*Local, string) {
 	t.Helper()
 	cfg := DefaultLocalConfig()
 	cfg.StateDir, cfg.Agents, cfg.AgentCPUs = dir, 1, 1
-	var said bytes.Buffer
+	var said lockedBuffer
 	log := logrus.New()
 	log.SetOutput(&said)
 	cfg.Log, cfg.Framework.Logger, cfg.Framework.User = log, silent(), "nobody"
