@@ -20,7 +20,8 @@ type fakeRunner struct {
 	frames  []*frame
 	leases  []time.Duration
 	says    chan *frame
-	endsAll bool // answers EndAll with the end of all jobs
+	gone    chan struct{} // closed when nobody listens any more
+	endsAll bool          // answers EndAll with the end of all jobs
 }
 
 var _ runner = (*fakeRunner)(nil)
@@ -35,7 +36,12 @@ func (r *fakeRunner) send(f *frame) {
 	}
 	for _, sent := range r.frames {
 		if s, ok := sent.body.(*wire.Start); ok {
-			go func() { r.says <- endFrame(keyOf(s.Attempt), 137) }()
+			go func() {
+				select {
+				case r.says <- endFrame(keyOf(s.Attempt), 137):
+				case <-r.gone:
+				}
+			}()
 		}
 	}
 }
@@ -115,7 +121,7 @@ func tell(t *testing.T, f func(*story)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &story{
-			t: t, runner: &fakeRunner{says: make(chan *frame), endsAll: true}, dials: make(chan chan *pipe),
+			t: t, runner: &fakeRunner{says: make(chan *frame), gone: make(chan struct{}), endsAll: true}, dials: make(chan chan *pipe),
 			abort: make(chan struct{}), result: make(chan error, 1),
 		}
 		var ctx context.Context
@@ -146,6 +152,7 @@ func tell(t *testing.T, f func(*story)) {
 
 // finish ends the session, whatever it is at.
 func (s *story) finish() {
+	defer close(s.runner.gone)
 	s.stop()
 	close(s.abort)
 	for {
