@@ -19,6 +19,7 @@ func audit(q *Queue) error {
 		a.host(h)
 	}
 	a.supply()
+	a.views()
 	if a.problems != nil {
 		return fmt.Errorf("%s", strings.Join(a.problems, "\n"))
 	}
@@ -40,6 +41,16 @@ type auditor struct {
 func (a *auditor) same(what string, got, want any) {
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		a.problems = append(a.problems, fmt.Sprintf("%s: is %s, should be %s", what, g, w))
+	}
+}
+
+// views checks that what is kept of the hosts' looks is how they look.
+func (a *auditor) views() {
+	got := a.q.HostViews()
+	a.same("hosts shown", len(got), len(a.q.roll))
+	for i, h := range a.q.roll {
+		h.aged = false
+		a.same("host "+h.spec.Name, got[i], h.view())
 	}
 }
 

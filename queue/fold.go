@@ -95,7 +95,7 @@ func (q *Queue) turn(e *element, to State) {
 	slots := e.job.spec.MinSlots
 	if e.run != nil {
 		slots = int(e.run.slots)
-		e.run.host.count(e.run, e.place, e.state, to)
+		q.count(e.run, e.place, e.state, to)
 	}
 	q.shift(e, to, slots, slots)
 	q.settle(e.job)
@@ -155,7 +155,7 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 	}
 	q.setDeadline(r)
 	q.noteWait(e, int(r.slots), q.at)
-	r.host.count(r, e.place, 0, Running)
+	q.count(r, e.place, 0, Running)
 	q.shift(e, Running, j.spec.MinSlots, int(r.slots))
 	if j.array == nil && j.need != nil {
 		q.detach(j)
@@ -180,7 +180,7 @@ func (q *Queue) vacate(e *element, at stamp) {
 	if r.timer >= 0 {
 		q.deadlines.remove(int(r.timer))
 	}
-	r.host.count(r, e.place, e.state, 0)
+	q.count(r, e.place, e.state, 0)
 	r.host.unseat(r)
 	q.give(r.host, e.place[0].Slots, e.job.spec, at)
 	for i, h := range r.others {

@@ -34,6 +34,9 @@ type host struct {
 	member int // in supply.members, -1 = not there
 	free   int // slots it is listed with, 0 while it takes no job
 
+	page  int  // in book
+	stale bool // its page is
+
 	places [][]Placement // shared by its jobs, by slots
 
 	kept      uint64 // the pass in which a blocked job keeps it
@@ -55,10 +58,12 @@ func (h *host) unseat(r *run) {
 	h.runs = h.runs[:len(h.runs)-1]
 }
 
-// count moves a run's slots, on this host and its others, from one state to another; 0 is no state.
-func (h *host) count(r *run, place []Placement, from, to State) {
-	h.shift(from, to, int32(place[0].Slots))
+// count moves a run's slots on its hosts from one state to another; 0 is no state.
+func (q *Queue) count(r *run, place []Placement, from, to State) {
+	q.book.mark(r.host)
+	r.host.shift(from, to, int32(place[0].Slots))
 	for i, o := range r.others {
+		q.book.mark(o)
 		o.shift(from, to, int32(place[i+1].Slots))
 	}
 }
@@ -103,6 +108,7 @@ func (h *host) earliest() (first stamp) {
 // take gives slots of a host, with their memory and GPUs, to a job.
 func (q *Queue) take(h *host, slots int, s *Spec) {
 	h.aged = false
+	q.book.mark(h)
 	h.used += slots
 	h.mem += slots * q.memOf(&s.Need)
 	h.gpus += slots * s.Need.GPUs
@@ -115,6 +121,7 @@ func (q *Queue) take(h *host, slots int, s *Spec) {
 
 func (q *Queue) give(h *host, slots int, s *Spec, at stamp) {
 	h.aged = false
+	q.book.mark(h)
 	h.used -= slots
 	h.mem -= slots * q.memOf(&s.Need)
 	h.gpus -= slots * s.Need.GPUs
@@ -144,6 +151,7 @@ func (q *Queue) foldHostCreated(ev *Event) error {
 	q.hosts[h.spec.Name] = h
 	at, _ := slices.BinarySearchFunc(q.roll, h.spec.Name, hostByName)
 	q.roll = slices.Insert(q.roll, at, h)
+	q.book.torn = true
 	return nil
 }
 
@@ -178,8 +186,10 @@ func (q *Queue) foldHost(ev *Event) error {
 		delete(q.hosts, ev.HostName)
 		if at, found := slices.BinarySearchFunc(q.roll, ev.HostName, hostByName); found {
 			q.roll = slices.Delete(q.roll, at, at+1)
+			q.book.torn = true
 		}
 	}
+	q.book.mark(h)
 	q.supply.changed(h)
 	q.dirty = true
 	return nil

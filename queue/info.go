@@ -118,16 +118,7 @@ func (q *Queue) Demand(most int) []Demand {
 }
 
 // Hosts are all hosts, by name.
-func (q *Queue) Hosts() []Host { return q.AppendHosts(make([]Host, 0, len(q.roll))) }
-
-// AppendHosts adds what Hosts gives to a slice.
-func (q *Queue) AppendHosts(to []Host) []Host {
-	to = slices.Grow(to, len(q.roll))
-	for _, h := range q.roll {
-		to = append(to, h.view())
-	}
-	return to
-}
+func (q *Queue) Hosts() []Host { return append(make([]Host, 0, len(q.roll)), q.HostViews()...) }
 
 // Host is one host.
 func (q *Queue) Host(name string) (Host, bool) {

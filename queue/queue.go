@@ -33,6 +33,7 @@ type Queue struct {
 
 	hosts  map[string]*host
 	roll   []*host // all, by name
+	book   book
 	lost   []*host // unavailable ones
 	supply supply
 

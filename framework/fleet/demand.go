@@ -67,17 +67,7 @@ func (f *Fleet) plan() plan {
 	if !f.fresh() {
 		return plan{}
 	}
-	var free []room
-	supply := 0
-	for _, m := range f.order {
-		if !f.counts(m) {
-			continue
-		}
-		supply += m.Spec.Slots
-		if r := roomOf(m); r.slots > 0 {
-			free = append(free, r)
-		}
-	}
+	supply, free := f.census().supply, f.census().free
 	p := plan{budget: f.goal - supply, futile: f.futile(supply, free)}
 	if p.futile {
 		p.budget = max(f.floor, min(supply, f.goal)) - supply
@@ -85,6 +75,7 @@ func (f *Fleet) plan() plan {
 	if p.budget <= 0 {
 		return p
 	}
+	free = slices.Clone(free)
 	missing := 0
 	for _, d := range f.snap.Demand[:min(len(f.snap.Demand), maxClasses)] {
 		c := f.classOf(d)

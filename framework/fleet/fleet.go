@@ -18,6 +18,7 @@ type Fleet struct {
 	members  map[string]*member
 	order    []*member      // by age, so that the same inputs give the same outputs
 	perAgent map[string]int // hosts that are not Gone
+	counted  census
 
 	goal    int
 	floor   int
@@ -47,10 +48,11 @@ type Fleet struct {
 // member is a Host with what a restart may forget.
 type member struct {
 	Host
-	view     queue.Host // in the newest snapshot; meaningful if seen
+	view     sight // in the newest snapshot; meaningful if seen
 	seen     bool
-	at       int // its place there
-	missing  int // snapshots in a row without it
+	at       int  // its place there
+	supplied bool // its slots are supply, as of the census
+	missing  int  // snapshots in a row without it
 	missedAt time.Time
 	command  command
 	// launching says that the Launch has been given out and its Result has not come: nothing is known about it yet.
@@ -63,6 +65,19 @@ type member struct {
 	unknowns   int // answers in a row that the task is unknown
 	unknown    time.Time
 	touched    bool
+}
+
+// sight is what the fleet looks at of a queue.Host.
+type sight struct {
+	Status                    queue.HostStatus
+	Closed                    queue.Closed
+	Used                      int
+	IdleSince, Eldest, LostAt time.Time
+}
+
+func (s *sight) of(h *queue.Host) {
+	s.Status, s.Closed, s.Used = h.Status, h.Closed, h.Used
+	s.IdleSince, s.Eldest, s.LostAt = h.IdleSince, h.Eldest, h.LostAt
 }
 
 // command is the newest order about a host to the batch system.
@@ -118,6 +133,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 // Step takes one input at the time now, which never goes back, and decides.
 func (f *Fleet) Step(now time.Time, in Input) Output {
 	f.now, f.out, f.touched, f.removed = now, Output{}, nil, false
+	f.counted.valid = false
 	switch in := in.(type) {
 	case Goal:
 		f.takeGoal(in)
@@ -157,16 +173,8 @@ func (f *Fleet) Suppressed() bool { return f.suppressed }
 
 // Holding is what is held and what is to come, without the rest of Stats.
 func (f *Fleet) Holding() Holding {
-	h := Holding{Withheld: f.withheld}
-	for _, m := range f.order {
-		if !f.counts(m) {
-			continue
-		}
-		h.Supply += m.Spec.Slots
-		if m.State != Open {
-			h.InFlight += m.Spec.Slots
-		}
-	}
+	c := f.census()
+	h := Holding{Supply: c.supply, InFlight: c.inFlight, Withheld: f.withheld}
 	h.Coming = h.InFlight
 	if !f.scarceUntil.After(f.now) {
 		h.Coming = max(h.InFlight, f.goal-h.Supply+h.InFlight)
@@ -222,6 +230,7 @@ func (f *Fleet) leaveAgent(agent string) {
 }
 
 func (f *Fleet) touch(m *member) {
+	f.counted.valid = false
 	if !m.touched {
 		m.touched = true
 		f.touched = append(f.touched, m)
@@ -255,33 +264,3 @@ func (f *Fleet) finish() Output {
 
 // fresh says whether the goal is young enough to act on.
 func (f *Fleet) fresh() bool { return f.hasGoal && f.now.Sub(f.goalAt) < f.cfg.StaleAfter }
-
-// counts says whether a host's slots are supply.
-func (f *Fleet) counts(m *member) bool {
-	state := m.State
-	if state == Unreachable {
-		state = m.Before
-		// While the batch system still reaches it, its slots are there, whatever Mesos can say.
-		if f.now.Sub(m.Since) >= f.cfg.UnreachableAfter && (!m.seen || m.view.Status != queue.HostOK) {
-			return false
-		}
-	}
-	if state != Launching && state != Joining && state != Open {
-		return false
-	}
-	if !m.seen {
-		return true
-	}
-	lost := m.view.Status == queue.HostUnavailable && f.snap.At.Sub(m.view.LostAt) >= f.cfg.UnreachableAfter
-	return m.view.Closed&^queue.ClosedDrain == 0 && !lost
-}
-
-func (f *Fleet) supply() int {
-	sum := 0
-	for _, m := range f.order {
-		if f.counts(m) {
-			sum += m.Spec.Slots
-		}
-	}
-	return sum
-}

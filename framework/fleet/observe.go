@@ -22,14 +22,17 @@ func (f *Fleet) takeGoal(g Goal) {
 		i, seen := f.find(m)
 		m.look(f.now, seen, f.snap.At)
 		if seen {
-			m.at, m.view = i, f.snap.Hosts[i]
+			m.at = i
+			m.view.of(&f.snap.Hosts[i])
 		}
 		f.observe(m)
 	}
-	for _, task := range slices.Sorted(maps.Keys(f.strangers)) {
-		f.stranger(f.strangers[task])
+	if len(f.strangers) > 0 {
+		for _, task := range slices.Sorted(maps.Keys(f.strangers)) {
+			f.stranger(f.strangers[task])
+		}
+		clear(f.strangers)
 	}
-	clear(f.strangers)
 }
 
 // find gives the place of a host in the snapshot: most often that of the one before.

@@ -21,13 +21,16 @@ func (f *Fleet) scale() {
 	f.noteScarcity(p)
 	f.idling, f.withheld = p.futile, 0
 	if p.futile {
-		f.withheld = max(0, f.goal-max(f.floor, f.supply()))
+		f.withheld = max(0, f.goal-max(f.floor, f.census().supply))
 	}
 	f.makeRoom(p)
 }
 
 // reopen cancels drains, before any offer is taken, as long as the goal and the pending jobs call for slots.
 func (f *Fleet) reopen() {
+	if f.census().closed == 0 {
+		return
+	}
 	p := f.plan()
 	if p.total() == 0 {
 		return
@@ -110,18 +113,16 @@ func (m *member) readiness() int {
 // closeSurplus brings the supply down to the goal, but not below it. Hosts that have only just become idle make up for
 // the surplus and are left until they have been idle for the idle timeout.
 func (f *Fleet) closeSurplus() {
-	surplus := -f.goal
+	surplus := f.census().supply - f.goal
+	if surplus <= 0 {
+		return
+	}
 	var candidates []*member
 	for _, m := range f.order {
-		if !f.counts(m) {
-			continue
-		}
-		surplus += m.Spec.Slots
-		if m.State != Unreachable {
+		if m.supplied && m.Spec.Slots <= surplus && m.State != Unreachable {
 			candidates = append(candidates, m)
 		}
 	}
-	candidates = slices.DeleteFunc(candidates, func(m *member) bool { return m.Spec.Slots > surplus })
 	slices.SortStableFunc(candidates, f.emptiestFirst)
 	for _, m := range candidates {
 		if m.Spec.Slots > surplus {
@@ -173,9 +174,10 @@ func (f *Fleet) idleFor(m *member) bool {
 // closeUseless closes idle hosts that do not count (an operator closed them), those on which none of the pending jobs could
 // run, so that the goal leaves room for hosts that suit, and all while the goal allows no job to start.
 func (f *Fleet) closeUseless() {
-	supply, idle := f.supply(), f.idling
-	for _, m := range f.order {
-		if m.State != Open || !f.idleFor(m) {
+	c := f.census()
+	supply, idle := c.supply, f.idling
+	for _, m := range c.idle {
+		if !f.idleFor(m) {
 			continue
 		}
 		counted := f.counts(m)

@@ -167,7 +167,8 @@ func (f *Fleet) stranger(u Update) {
 	if known && f.snap.Hosts[i].Elastic {
 		h.Spec = f.snap.Hosts[i].HostSpec
 		m := f.add(h)
-		m.seen, m.view = true, f.snap.Hosts[i]
+		m.seen = true
+		m.view.of(&f.snap.Hosts[i])
 		f.set(m, Joining, "adopted")
 		f.observe(m)
 		return

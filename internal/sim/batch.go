@@ -20,7 +20,6 @@ type batch struct {
 	draining         int // slots in use on closed hosts
 	changed          bool
 	events           []queue.Event
-	view             []queue.Host
 	ends             endHeap
 	reruns           int     // of jobs whose host was lost
 	lost             float64 // slot-seconds that they had run
@@ -191,8 +190,7 @@ func (b *batch) removeHost(now time.Duration, name string) error {
 
 // snapshot is what a poll gives. Its hosts are good until the next one.
 func (b *batch) snapshot(now time.Duration) queue.Snapshot {
-	b.view = b.q.AppendHosts(b.view[:0])
-	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.view}
+	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.q.HostViews()}
 }
 
 // jobEnd is when a running job ends.
