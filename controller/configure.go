@@ -14,7 +14,7 @@ func (c *Controller) Configure(now time.Time, cfg Config) error {
 		return err
 	}
 	old := c.cfg
-	c.changedAt = now
+	c.changedAt, c.rests = now, false
 	c.cfg = cfg
 	if c.primed {
 		e := c.setpoint - c.measured
@@ -32,7 +32,7 @@ func (c *Controller) Configure(now time.Time, cfg Config) error {
 // Resume takes a goal that was in force before a restart, within the limits: a
 // Hold before the first Step keeps it. Call it before the first Step.
 func (c *Controller) Resume(goal int) {
-	c.begun = true
+	c.begun, c.rests = true, false
 	c.goal = c.cfg.clamp(max(goal, 0))
 	c.scaleIn.reset(c.goal)
 	c.last.Goal = c.goal

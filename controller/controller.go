@@ -34,22 +34,27 @@ const rounding = 1e-6
 // concurrent use: one goroutine owns it.
 type Controller struct {
 	cfg   Config
-	goal  int
 	last  Record
 	begun bool // there was a step
+	rests bool // see AtRest
 
-	integral float64 // I, share of N
-	setpoint float64 // y*, on its way to the target's after a change
+	state
+	scaleIn window
 
 	at        time.Time
 	changedAt time.Time // of the last Configure
 	refusedAt time.Time // of the last step that time refused
-	measured  float64   // the last measured value, for the derivative
-	slope     float64   // filtered derivative of the measured value, 1/s
-	primed    bool      // measured is of the step before
+}
 
+// state is what a step leaves to the next one, but for times.
+type state struct {
+	goal     int
+	integral float64 // I, share of N
+	setpoint float64 // y*, on its way to the target's after a change
+	measured float64 // the last measured value, for the derivative
+	slope    float64 // filtered derivative of the measured value, 1/s
+	primed   bool    // measured is of the step before
 	draining float64 // slots in use on closed hosts, risen slowly
-	scaleIn  window
 }
 
 // New returns a controller whose goal is MinSlots. The error is an ErrConfig.
@@ -60,7 +65,7 @@ func New(cfg Config) (*Controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg, goal: cfg.MinSlots, setpoint: cfg.setpoint()}
+	c := &Controller{cfg: cfg, state: state{goal: cfg.MinSlots, setpoint: cfg.setpoint()}}
 	c.last = Record{Setpoint: c.setpoint, Saturation: SaturationIdle, Goal: c.goal}
 	return c, nil
 }
@@ -92,26 +97,28 @@ func (c *Controller) Step(now time.Time, load Load) (Record, error) {
 		c.goal = c.cfg.clamp(load.Supply)
 		c.scaleIn.reset(c.goal)
 	}
+	before := c.state
 	if load.Running+load.Pending == 0 {
-		return c.idle(now, load), nil
+		c.idle(now, &load)
+	} else {
+		c.output(now, elapsed, &load)
+		rec := &c.last
+		c.goal, rec.Saturation = c.limit(elapsed, rec)
+		if rec.Saturation == SaturationNone && load.Supply+load.Withheld < before.goal {
+			rec.Saturation = SaturationSupply
+		}
+		rec.Goal = c.goal
+		c.integrate(elapsed, rec)
 	}
-	before := c.goal
-	c.output(now, elapsed, &load)
-	rec := &c.last
-	c.goal, rec.Saturation = c.limit(elapsed, rec)
-	if rec.Saturation == SaturationNone && load.Supply+load.Withheld < before {
-		rec.Saturation = SaturationSupply
-	}
-	rec.Goal = c.goal
-	c.integrate(elapsed, rec)
-	return *rec, nil
+	c.rests = c.state == before && c.scaleIn.single() && c.sinceChange(now, elapsed) == elapsed
+	return c.last, nil
 }
 
 // Hold is the step for a failed or stale poll: the goal stays, nothing is
 // integrated, and the surplus does not age. It moves the clock to now.
 func (c *Controller) Hold(now time.Time) Record {
 	c.at, c.refusedAt = now, time.Time{}
-	c.primed = false
+	c.primed, c.rests = false, false
 	c.last.At = now
 	c.last.Saturation = SaturationHold
 	c.last.Goal = c.goal
@@ -129,7 +136,7 @@ func (c *Controller) advance(now time.Time) (time.Duration, error) {
 		elapsed = now.Sub(c.refusedAt)
 	}
 	if elapsed <= 0 {
-		c.refusedAt = now
+		c.refusedAt, c.rests = now, false
 		return 0, fmt.Errorf("%w: %v after %v", ErrClock, now.Format(time.RFC3339Nano), c.at.Format(time.RFC3339Nano))
 	}
 	if limit := maxPeriods * c.cfg.Period; elapsed > limit {
@@ -141,13 +148,12 @@ func (c *Controller) advance(now time.Time) (time.Duration, error) {
 }
 
 // idle is the step without jobs.
-func (c *Controller) idle(now time.Time, load Load) Record {
+func (c *Controller) idle(now time.Time, load *Load) {
 	c.goal = c.cfg.MinSlots
 	c.scaleIn.reset(c.goal)
 	c.integral, c.setpoint, c.draining = 0, c.cfg.setpoint(), 0
 	c.slope, c.primed = 0, false
-	c.last = Record{At: now, Load: load, Setpoint: c.setpoint, Saturation: SaturationIdle, Goal: c.goal}
-	return c.last
+	c.last = Record{At: now, Load: *load, Setpoint: c.setpoint, Saturation: SaturationIdle, Goal: c.goal}
 }
 
 // output computes the law's terms into the last record. The integral is the

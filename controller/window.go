@@ -58,3 +58,12 @@ func (w *window) greatest() int {
 	}
 	return w.seen[w.from].value
 }
+
+// single says that one value is all that there is in it.
+func (w *window) single() bool { return w.count == 1 }
+
+// pass lets time go by in which a single value was seen again and again.
+func (w *window) pass(elapsed time.Duration) {
+	w.clock += elapsed
+	w.last().at = w.clock
+}

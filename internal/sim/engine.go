@@ -68,9 +68,11 @@ type engine struct {
 	observe func(Sample)
 	now     time.Duration
 	goal    int
-	calm    time.Duration // until then nothing happens unless the goal changes
-	need    int           // of the first pending job
-	weight  float64       // of what pends, in the mean; 0 = of the default queues, 1
+	load    controller.Load // of the last decision
+	rester  rester          // the policy, if it is one
+	calm    time.Duration   // until then nothing happens unless the goal changes
+	need    int             // of the first pending job
+	weight  float64         // of what pends, in the mean; 0 = of the default queues, 1
 	losses  losses
 	stalled time.Duration // for how long something pends and nothing runs
 }
@@ -88,6 +90,7 @@ func newEngine(cfg *Config, jobs []Job, policy Policy, observe func(Sample)) (*e
 		return nil, err
 	}
 	e := &engine{cfg: cfg, policy: policy, batch: b, meter: newMeter(cfg, jobs), observe: observe, losses: newLosses(cfg)}
+	e.rester, _ = policy.(rester)
 	if w, ok := policy.(witness); ok {
 		w.attend(b.q.Evidence)
 	}
@@ -122,6 +125,9 @@ func (e *engine) run() error {
 			return err
 		}
 		tick = e.nextTick(tick)
+		if e.rester != nil && tick < e.calm {
+			tick = e.coast(tick)
+		}
 	}
 }
 
@@ -216,12 +222,8 @@ func (e *engine) decide() error {
 			e.weight = e.batch.weight()
 		}
 	}
-	held := e.fleet.totals()
-	load := controller.Load{
-		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
-		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining, Weight: e.weight,
-	}
-	if goal := e.policy.Decide(date(e.now), load); goal != e.goal || e.now >= e.calm {
+	e.load = e.measure()
+	if goal := e.policy.Decide(date(e.now), e.load); goal != e.goal || e.now >= e.calm {
 		e.goal = goal
 		if err := e.fleet.steer(e.now, e.goal); err != nil {
 			return fmt.Errorf("simulate at %v: %w", e.now, err)
@@ -229,11 +231,24 @@ func (e *engine) decide() error {
 		e.batch.schedule(e.now)
 		e.calm = e.quiet()
 	}
-	e.meter.decided(e.now, &load, e.goal)
-	if e.observe != nil {
-		e.observe(Sample{At: e.now, Load: load, Goal: e.goal, Allocated: held.allocated})
-	}
+	e.meter.decided(e.now, &e.load, e.goal)
+	e.show(e.now)
 	return nil
+}
+
+// measure is the load as it is.
+func (e *engine) measure() controller.Load {
+	held := e.fleet.totals()
+	return controller.Load{
+		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
+		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining, Weight: e.weight,
+	}
+}
+
+func (e *engine) show(at time.Duration) {
+	if e.observe != nil {
+		e.observe(Sample{At: at, Load: e.load, Goal: e.goal, Allocated: e.fleet.totals().allocated})
+	}
 }
 
 func (e *engine) nextSubmit() time.Duration {

@@ -68,7 +68,6 @@ type meter struct {
 	slotWait    float64
 	used, alloc float64 // slot-seconds
 	deviation   float64 // ∫|y − y*| dt while something pends
-	pendingTime float64
 	busy        float64 // seconds with jobs
 	peakSupply  int
 	peakNeed    float64
@@ -108,8 +107,20 @@ func (m *meter) pass(elapsed time.Duration, b *batch, allocated int) {
 		m.busy += dt
 	}
 	if b.pending > 0 {
-		m.pendingTime += dt
 		m.deviation += dt * math.Abs(float64(b.running)/float64(n)-m.setpoint)
+	}
+}
+
+// passAgain is n times pass. It adds one by one, so that it makes no difference
+// to the sums which of both it was.
+func (m *meter) passAgain(n int, each time.Duration, b *batch, allocated int) {
+	one := meter{setpoint: m.setpoint}
+	one.pass(each, b, allocated)
+	for range n {
+		m.used += one.used
+		m.alloc += one.alloc
+		m.busy += one.busy
+		m.deviation += one.deviation
 	}
 }
 
@@ -156,6 +167,17 @@ func (m *meter) decided(now time.Duration, load *controller.Load, goal int) {
 	if m.near++; m.near == settledFor {
 		m.settled = now
 	}
+}
+
+// decidedAgain accounts for n decisions like the last one, the first of them at a time.
+func (m *meter) decidedAgain(n int, period, first time.Duration) {
+	if m.settled >= 0 || m.near == 0 {
+		return
+	}
+	if missing := settledFor - m.near; n >= missing {
+		m.settled = first + time.Duration(missing-1)*period
+	}
+	m.near += n
 }
 
 func (m *meter) result(policy string, held *totals) Result {
