@@ -8,6 +8,16 @@ type book struct {
 	pages []Host  // by the order of Queue.roll, unless torn
 	stale []*host // whose page is of before they changed
 	torn  bool    // hosts were added or removed
+	serial  uint64  // of the newest listing
+	changed []int   // in the newest listing
+}
+
+// HostDelta says how a listing of hosts differs from an earlier one. Its zero value says nothing.
+type HostDelta struct {
+	// From is the number of the earlier listing, To that of this one; zero From = all may differ.
+	From, To uint64
+	// Places are the indices of the hosts that may differ; all others are the same, at the same place.
+	Places []int
 }
 
 // mark notes that a host changed.
@@ -19,20 +29,27 @@ func (b *book) mark(h *host) {
 }
 
 // HostViews are all hosts, by name, in the Queue's own memory: not to be changed, and good until the next call of a method that changes
-// anything. It costs time only for those that changed since the last such call; see Hosts for a copy.
-func (q *Queue) HostViews() []Host {
+// anything, as is the delta to the listing before. It costs time only for those that changed since then; see Hosts for a copy.
+func (q *Queue) HostViews() ([]Host, HostDelta) {
 	b := &q.book
+	delta := HostDelta{From: b.serial}
 	if b.torn {
 		b.bind(q.roll)
+		delta.From = 0
 	}
+	b.serial++
+	delta.To = b.serial
+	b.changed = b.changed[:0]
 	for _, h := range b.stale {
 		if h.stale = false; h.status != 0 {
 			b.pages[h.page] = h.view()
+			b.changed = append(b.changed, h.page)
 		}
 	}
 	clear(b.stale)
 	b.stale = b.stale[:0]
-	return b.pages
+	delta.Places = b.changed
+	return b.pages, delta
 }
 
 // bind makes room for all hosts that there are, each at its place.

@@ -46,7 +46,7 @@ func (a *auditor) same(what string, got, want any) {
 
 // views checks that what is kept of the hosts' looks is how they look.
 func (a *auditor) views() {
-	got := a.q.HostViews()
+	got, _ := a.q.HostViews()
 	a.same("hosts shown", len(got), len(a.q.roll))
 	for i, h := range a.q.roll {
 		h.aged = false

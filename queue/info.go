@@ -118,7 +118,10 @@ func (q *Queue) Demand(most int) []Demand {
 }
 
 // Hosts are all hosts, by name.
-func (q *Queue) Hosts() []Host { return append(make([]Host, 0, len(q.roll)), q.HostViews()...) }
+func (q *Queue) Hosts() []Host {
+	views, _ := q.HostViews()
+	return append(make([]Host, 0, len(views)), views...)
+}
 
 // Host is one host.
 func (q *Queue) Host(name string) (Host, bool) {

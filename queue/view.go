@@ -84,6 +84,8 @@ type Snapshot struct {
 	Load   Load      `json:"load"`
 	Demand []Demand  `json:"demand"`
 	Hosts  []Host    `json:"hosts"`
+	// Delta says how Hosts differs from those of an earlier snapshot, if that is known.
+	Delta HostDelta `json:"-"`
 	// Evidence is what starts and ends have told so far; nil = the batch system does not tell. It is not to be changed.
 	Evidence *Evidence `json:"evidence,omitempty"`
 }

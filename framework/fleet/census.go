@@ -16,26 +16,38 @@ func (f *Fleet) census() *census {
 	if c.valid {
 		return c
 	}
-	*c = census{valid: true, free: c.free[:0], idle: c.idle[:0]}
-	for _, m := range f.order {
+	*c = census{valid: true, supply: f.roster.slots, free: c.free[:0], idle: c.idle[:0]}
+	roomy := f.roster.roomy
+	for _, m := range f.roster.restless {
+		for len(roomy) > 0 && roomy[0].number < m.number {
+			c.place(roomy[0])
+			roomy = roomy[1:]
+		}
 		if m.State == Closed {
 			c.closed++
 		}
-		if m.State == Open && m.seen && m.view.Used == 0 {
-			c.idle = append(c.idle, m)
+		if m.supplied = f.counts(m); m.supplied {
+			c.supply += m.Spec.Slots
+			if m.State != Open {
+				c.inFlight += m.Spec.Slots
+			}
 		}
-		if m.supplied = f.counts(m); !m.supplied {
-			continue
-		}
-		c.supply += m.Spec.Slots
-		if m.State != Open {
-			c.inFlight += m.Spec.Slots
-		}
-		if m.view.Used < m.Spec.Slots {
-			c.free = append(c.free, roomOf(m))
-		}
+		c.place(m)
+	}
+	for _, m := range roomy {
+		c.place(m)
 	}
 	return c
+}
+
+// place lists a member where it belongs.
+func (c *census) place(m *member) {
+	if m.State == Open && m.seen && m.view.Used == 0 {
+		c.idle = append(c.idle, m)
+	}
+	if m.supplied && m.view.Used < m.Spec.Slots {
+		c.free = append(c.free, roomOf(m))
+	}
 }
 
 // counts says whether a host's slots are supply.

@@ -18,6 +18,7 @@ type Fleet struct {
 	members  map[string]*member
 	order    []*member      // by age, so that the same inputs give the same outputs
 	perAgent map[string]int // hosts that are not Gone
+	roster   roster
 	counted  census
 
 	goal    int
@@ -36,7 +37,8 @@ type Fleet struct {
 	idling    bool // as of the newest goal: see futile
 	withheld  int  // see Stats
 	largest   largest
-	numbering int
+	numbering int // of commands
+	added     int // members so far
 
 	// Of one Step.
 	now     time.Time
@@ -48,6 +50,8 @@ type Fleet struct {
 // member is a Host with what a restart may forget.
 type member struct {
 	Host
+	number   int   // grows with age
+	settled  bool  // see roster
 	view     sight // in the newest snapshot; meaningful if seen
 	seen     bool
 	at       int  // its place there
@@ -202,9 +206,12 @@ func (f *Fleet) Hosts() []Host {
 }
 
 func (f *Fleet) add(h Host) *member {
-	m := &member{Host: h}
+	f.added++
+	m := &member{Host: h, number: f.added}
 	f.members[h.Name()] = m
 	f.order = append(f.order, m)
+	f.roster.restless = append(f.roster.restless, m)
+	f.roster.smallest = min(f.roster.smallest, h.Spec.Slots)
 	if h.State != Gone {
 		f.perAgent[h.Agent]++
 	}
@@ -230,6 +237,7 @@ func (f *Fleet) leaveAgent(agent string) {
 }
 
 func (f *Fleet) touch(m *member) {
+	f.unsettle(m)
 	f.counted.valid = false
 	if !m.touched {
 		m.touched = true
@@ -241,6 +249,9 @@ func (f *Fleet) forget(m *member) {
 	delete(f.members, m.Name())
 	f.lookup(m.Name())
 	delete(f.views, m.Name()) // the snapshot is older than the removal
+	if r := &f.roster; m.at < len(r.places) && r.places[m.at] == m {
+		r.places[m.at] = nil
+	}
 	f.removed = true
 	f.out.Removed = append(f.out.Removed, m.Name())
 }
@@ -249,7 +260,9 @@ func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }
 
 func (f *Fleet) finish() Output {
 	if f.removed {
-		f.order = slices.DeleteFunc(f.order, func(m *member) bool { return f.members[m.Name()] != m })
+		forgotten := func(m *member) bool { return f.members[m.Name()] != m }
+		f.order = slices.DeleteFunc(f.order, forgotten)
+		f.roster.restless = slices.DeleteFunc(f.roster.restless, forgotten)
 	}
 	for _, m := range f.touched {
 		m.touched = false

@@ -18,11 +18,12 @@ func (f *Fleet) takeGoal(g Goal) {
 	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
 	f.floor = min(max(g.Floor, 0), f.goal)
 	f.viewed = false
-	for _, m := range f.order {
+	f.compare()
+	for _, m := range f.roster.restless {
 		i, seen := f.find(m)
 		m.look(f.now, seen, f.snap.At)
 		if seen {
-			m.at = i
+			m.at, f.roster.places[i] = i, m
 			m.view.of(&f.snap.Hosts[i])
 		}
 		f.observe(m)
@@ -33,6 +34,7 @@ func (f *Fleet) takeGoal(g Goal) {
 		}
 		clear(f.strangers)
 	}
+	f.settle()
 }
 
 // find gives the place of a host in the snapshot: most often that of the one before.

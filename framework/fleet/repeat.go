@@ -9,7 +9,7 @@ const lateAsk = 15 * time.Second
 func (f *Fleet) repeat() {
 	f.fullReconciliation()
 	var asked []TaskRef
-	for _, m := range f.order {
+	for _, m := range f.roster.restless {
 		f.repeatCommand(m)
 		f.giveUp(m)
 		if !f.up || m.State == Gone || m.launching {

@@ -36,7 +36,7 @@ func (f *Fleet) reopen() {
 		return
 	}
 	var closed []*member
-	for _, m := range f.order {
+	for _, m := range f.roster.restless {
 		if m.State == Closed && f.reopenable(m) {
 			closed = append(closed, m)
 		}
@@ -113,17 +113,36 @@ func (m *member) readiness() int {
 // closeSurplus brings the supply down to the goal, but not below it. Hosts that have only just become idle make up for
 // the surplus and are left until they have been idle for the idle timeout.
 func (f *Fleet) closeSurplus() {
-	surplus := f.census().supply - f.goal
-	if surplus <= 0 {
+	c := f.census()
+	surplus := c.supply - f.goal
+	if surplus < max(f.roster.smallest, 1) {
 		return
 	}
-	var candidates []*member
-	for _, m := range f.order {
-		if m.supplied && m.Spec.Slots <= surplus && m.State != Unreachable {
+	candidates := make([]*member, 0, len(f.roster.restless)+len(c.idle))
+	for _, m := range f.roster.restless {
+		if m.readiness() == closeInFlight {
 			candidates = append(candidates, m)
 		}
 	}
-	slices.SortStableFunc(candidates, f.emptiestFirst)
+	surplus = f.closeSome(append(candidates, c.idle...), surplus)
+	if surplus < max(f.roster.smallest, 1) {
+		return // most often: so the busy ones need not be looked at
+	}
+	candidates = candidates[:0]
+	for _, m := range f.order {
+		if m.readiness() == closeBusy {
+			candidates = append(candidates, m)
+		}
+	}
+	f.closeSome(candidates, surplus)
+}
+
+// closeSome closes those of the supply that fit into the surplus, and gives what is left of it.
+func (f *Fleet) closeSome(candidates []*member, surplus int) int {
+	candidates = slices.DeleteFunc(candidates, func(m *member) bool {
+		return !m.supplied || m.Spec.Slots > surplus || m.State == Unreachable
+	})
+	slices.SortFunc(candidates, f.emptiestFirst)
 	for _, m := range candidates {
 		if m.Spec.Slots > surplus {
 			continue // those before it were enough
@@ -136,6 +155,7 @@ func (f *Fleet) closeSurplus() {
 			f.close(m, CauseIdle, "no job for too long")
 		}
 	}
+	return surplus
 }
 
 // emptiestFirst puts those first that will be empty soonest.
@@ -143,14 +163,16 @@ func (f *Fleet) emptiestFirst(a, b *member) int {
 	if c := cmp.Compare(a.readiness(), b.readiness()); c != 0 {
 		return c
 	}
+	var c int
 	switch a.readiness() {
 	case closeInFlight:
-		return b.LaunchedAt.Compare(a.LaunchedAt)
+		c = b.LaunchedAt.Compare(a.LaunchedAt)
 	case closeIdle:
-		return a.view.IdleSince.Compare(b.view.IdleSince)
+		c = a.view.IdleSince.Compare(b.view.IdleSince)
 	default:
-		return cmp.Compare(f.burden(a), f.burden(b))
+		c = cmp.Compare(f.burden(a), f.burden(b))
 	}
+	return cmp.Or(c, cmp.Compare(a.number, b.number))
 }
 
 // youngest is the least age of a job that counts: among those that have only just started the slots decide.

@@ -167,7 +167,7 @@ func (f *Fleet) stranger(u Update) {
 	if known && f.snap.Hosts[i].Elastic {
 		h.Spec = f.snap.Hosts[i].HostSpec
 		m := f.add(h)
-		m.seen = true
+		m.seen, m.at, f.roster.places[i] = true, i, m
 		m.view.of(&f.snap.Hosts[i])
 		f.set(m, Joining, "adopted")
 		f.observe(m)
@@ -189,6 +189,7 @@ func (f *Fleet) agentLost(agent string) {
 func (f *Fleet) ask(m *member, at time.Time) {
 	if m.askAt.IsZero() || at.Before(m.askAt) {
 		m.askAt = at
+		f.unsettle(m)
 	}
 }
 

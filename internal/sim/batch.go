@@ -39,6 +39,7 @@ type batchHost struct {
 	slots, used int
 	open        bool
 	idleSince   time.Duration
+	noted       time.Duration // when it became idle, as seen last; see elastic.nextIdle
 }
 
 // strictly is how long a blocked job keeps its hosts when no other may ever
@@ -145,7 +146,7 @@ func (b *batch) addHost(now time.Duration, spec queue.HostSpec) error {
 	if err := b.q.AddHost(date(now), spec); err != nil {
 		return fmt.Errorf("add host: %w", err)
 	}
-	b.hosts[spec.Name] = &batchHost{slots: spec.Slots, open: true, idleSince: now}
+	b.hosts[spec.Name] = &batchHost{slots: spec.Slots, open: true, idleSince: now, noted: never}
 	return nil
 }
 
@@ -190,7 +191,8 @@ func (b *batch) removeHost(now time.Duration, name string) error {
 
 // snapshot is what a poll gives. Its hosts are good until the next one.
 func (b *batch) snapshot(now time.Duration) queue.Snapshot {
-	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: b.q.HostViews()}
+	hosts, delta := b.q.HostViews()
+	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: hosts, Delta: delta}
 }
 
 // jobEnd is when a running job ends.

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,6 +34,13 @@ type elastic struct {
 	rng        *rand.Rand    // of join delays
 	busy       bool          // the last step had effects: look again
 	wake       time.Duration // when an idle host may be released
+	idle       []idling      // hosts that were seen idle, in the order in which they became so
+}
+
+// idling is a host that became idle at a time. It may have taken jobs since.
+type idling struct {
+	name  string
+	since time.Duration
 }
 
 // agent is what an agent has left, and until when its offers are refused.
@@ -106,14 +115,7 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 	}
 	e.goal, e.busy, e.batch.changed = goal, false, false
 	snapshot := e.batch.snapshot(now)
-	e.wake = never
-	for i := range snapshot.Hosts {
-		if h := &snapshot.Hosts[i]; h.Used == 0 && h.Status == queue.HostOK {
-			if at := h.IdleSince.Add(e.cfg.IdleTimeout).Sub(start); at > now {
-				e.wake = min(e.wake, at)
-			}
-		}
-	}
+	e.wake = e.nextIdle(now, &snapshot)
 	if err := e.step(now, fleet.Goal{Slots: goal, Snapshot: snapshot}); err != nil {
 		return err
 	}
@@ -126,6 +128,31 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 	e.sum.supply, e.sum.inFlight, e.sum.withheld = held.Supply, held.InFlight, held.Withheld
 	e.batch.q.Await(held.Coming)
 	return nil
+}
+
+// nextIdle is when the next host that has been idle for less than the idle timeout will have been so.
+func (e *elastic) nextIdle(now time.Duration, snapshot *queue.Snapshot) time.Duration {
+	from := len(e.idle)
+	for _, i := range snapshot.Delta.Places {
+		h := &snapshot.Hosts[i]
+		if h.Used > 0 || h.Status != queue.HostOK {
+			continue
+		}
+		if since, known := h.IdleSince.Sub(start), e.batch.hosts[h.Name]; known.noted != since {
+			known.noted = since
+			e.idle = append(e.idle, idling{h.Name, since})
+		}
+	}
+	slices.SortFunc(e.idle[from:], func(a, b idling) int { return cmp.Compare(a.since, b.since) })
+	for len(e.idle) > 0 {
+		first := &e.idle[0]
+		h, there := e.batch.hosts[first.name]
+		if at := first.since + e.cfg.IdleTimeout; at > now && there && h.used == 0 && h.noted == first.since {
+			return at
+		}
+		e.idle = e.idle[1:]
+	}
+	return never
 }
 
 // offer makes the offers of one allocation of the master.

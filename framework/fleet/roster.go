@@ -1,0 +1,99 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+
+	"sluice/queue"
+)
+
+// roster keeps the members that nothing is to be done about apart from the others, so that a step costs time for what changed, not for
+// all that is held. A member is settled while it is open, joined and agrees with the newest snapshot, and no question about it is
+// outstanding; time alone changes nothing about it. Whatever else may be so is restless. Both lists are in the order of age.
+type roster struct {
+	restless []*member
+	roomy    []*member // settled, with free slots
+	slots    int       // of the settled ones that are supply
+	serial   uint64    // of the listing of hosts that the settled ones agree with; see queue.HostDelta
+	places   []*member // by index in that listing
+	smallest int       // no member has fewer slots
+}
+
+func byAge(m *member, number int) int { return cmp.Compare(m.number, number) }
+
+// unsettle makes sure that the member is looked at again. To do so without need costs only time.
+func (f *Fleet) unsettle(m *member) {
+	if !m.settled {
+		return
+	}
+	r := &f.roster
+	m.settled = false
+	if m.supplied {
+		r.slots -= m.Spec.Slots
+	}
+	if at, found := slices.BinarySearchFunc(r.roomy, m.number, byAge); found {
+		r.roomy = slices.Delete(r.roomy, at, at+1)
+	}
+	at, _ := slices.BinarySearchFunc(r.restless, m.number, byAge)
+	r.restless = slices.Insert(r.restless, at, m)
+	f.counted.valid = false
+}
+
+// settle takes those off the list of the restless about which there is nothing to be done.
+func (f *Fleet) settle() {
+	r := &f.roster
+	r.restless = slices.DeleteFunc(r.restless, func(m *member) bool {
+		if !m.quiet() {
+			return false
+		}
+		m.settled = true
+		if m.supplied = f.counts(m); m.supplied {
+			r.slots += m.Spec.Slots
+		}
+		if m.view.Used < m.Spec.Slots {
+			at, _ := slices.BinarySearchFunc(r.roomy, m.number, byAge)
+			r.roomy = slices.Insert(r.roomy, at, m)
+		}
+		return true
+	})
+	f.counted.valid = false
+}
+
+func (m *member) quiet() bool {
+	return m.State == Open && m.joined() && m.view.Closed&queue.ClosedDrain == 0 && m.askAt.IsZero()
+}
+
+// compare unsettles those whose host differs from the one in the last snapshot, or is not in the newest.
+func (f *Fleet) compare() {
+	r, d := &f.roster, &f.snap.Delta
+	if d.From != 0 && d.From == r.serial && len(r.places) == len(f.snap.Hosts) {
+		for _, at := range d.Places {
+			if m := r.places[at]; m != nil {
+				f.unsettle(m)
+			}
+		}
+		r.serial = d.To
+		return
+	}
+	r.serial, r.smallest = d.To, 0
+	r.places = slices.Grow(r.places[:0], len(f.snap.Hosts))[:len(f.snap.Hosts)]
+	clear(r.places)
+	for _, m := range f.order {
+		if r.smallest == 0 || m.Spec.Slots < r.smallest {
+			r.smallest = m.Spec.Slots
+		}
+		if !m.settled {
+			continue
+		}
+		at, seen := f.find(m)
+		if !seen {
+			f.unsettle(m)
+			continue
+		}
+		m.at, r.places[at] = at, m
+		var now sight
+		if now.of(&f.snap.Hosts[at]); now != m.view {
+			f.unsettle(m)
+		}
+	}
+}
