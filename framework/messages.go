@@ -75,7 +75,7 @@ func plain(r *mesos.Resource) bool {
 }
 
 func offerOf(o *mesos.Offer) fleet.Offer {
-	f := fleet.Offer{ID: o.ID.Value, Agent: o.AgentID.Value, Hostname: o.Hostname, Attributes: attributes(o.Attributes)}
+	f := fleet.Offer{ID: o.ID.Value, Agent: o.AgentID.Value, Hostname: o.Hostname, Attributes: attributes(o)}
 	if o.AllocationInfo != nil {
 		f.Role = o.AllocationInfo.GetRole()
 	}
@@ -106,20 +106,35 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 
 func reserved(r *mesos.Resource) bool { return len(r.Reservations) > 0 }
 
-func attributes(of []mesos.Attribute) map[string]string {
-	if len(of) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(of))
-	for _, a := range of {
-		switch {
+// attributes are those of the offer's agent, and its fault domain as @region and @zone.
+func attributes(o *mesos.Offer) map[string]string {
+	m := make(map[string]string, len(o.Attributes)+2)
+	for i := range o.Attributes {
+		switch a := &o.Attributes[i]; {
 		case a.Text != nil:
 			m[a.Name] = a.Text.GetValue()
 		case a.Scalar != nil:
 			m[a.Name] = strconv.FormatFloat(a.Scalar.Value, 'g', -1, 64)
+		case a.Ranges != nil:
+			m[a.Name] = ranges(a.Ranges)
 		}
 	}
+	if d := o.GetDomain().GetFaultDomain(); d != nil {
+		m["@region"], m["@zone"] = d.Region.Name, d.Zone.Name
+	}
+	if len(m) == 0 {
+		return nil
+	}
 	return m
+}
+
+// ranges prints as agents take them: [1-3,5-6].
+func ranges(of *mesos.Value_Ranges) string {
+	parts := make([]string, len(of.Range))
+	for i, r := range of.Range {
+		parts[i] = strconv.FormatUint(r.Begin, 10) + "-" + strconv.FormatUint(r.End, 10)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // portion takes amounts out of the resources of offers, reserved ones first, in Mesos's own form.

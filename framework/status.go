@@ -25,12 +25,14 @@ type Status struct {
 
 	OffersAccepted int `json:"offersAccepted"`
 	OffersDeclined int `json:"offersDeclined"`
-	Launches       int `json:"launches"`
-	Kills          int `json:"kills"`
-	Revives        int `json:"revives"`
-	Suppresses     int `json:"suppresses"`
-	Updates        int `json:"updates"`
-	Reconnects     int `json:"reconnects"` // attempts to subscribe after the first
+	// Declined counts the offers that were declined by why; those of launches that were given up are not in it.
+	Declined   map[string]int `json:"declined"`
+	Launches   int            `json:"launches"`
+	Kills      int            `json:"kills"`
+	Revives    int            `json:"revives"`
+	Suppresses int            `json:"suppresses"`
+	Updates    int            `json:"updates"`
+	Reconnects int            `json:"reconnects"` // attempts to subscribe after the first
 }
 
 type counters struct {
@@ -48,7 +50,7 @@ func (o *owner) publish() {
 		Connected: o.session != nil, Suppressed: stats.Suppressed, Hosts: hosts,
 		Joined: stats.Hosts[fleet.Open] + stats.Hosts[fleet.Closed],
 		Goal:   stats.Goal, Supply: stats.Supply, InFlight: stats.InFlight, Wanted: stats.Wanted,
-		Withheld: stats.Withheld, Coming: stats.Coming,
+		Withheld: stats.Withheld, Coming: stats.Coming, Declined: o.fleet.Declined(),
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

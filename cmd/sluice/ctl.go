@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,13 +92,27 @@ set live   %s
 goal       %d slots: %s
 supply     %d slots, %d of them in flight
 hosts      %s
-offers     %d accepted, %d declined; suppressed: %v
+offers     %d accepted, %d declined%s; suppressed: %v
 poll       %.1f s ago, %d errors so far
 `, s.Master, connection, s.FrameworkID, electionLine(s.Election), s.Running, s.Pending, s.Waiting, intentLine(&s), ratio, s.Target, targetLimits(&s), s.Kp, s.Ki, s.Kd,
 		weightsLine(&s), liveLine(&s), s.Goal, s.Reason,
 		s.Supply, s.InFlight, strings.Join(append(hosts, fmt.Sprintf("%d joined", s.Hosts)), ", "),
-		s.OffersAccepted, s.OffersDeclined, s.Suppressed, s.PollAgeSeconds, s.Errors)
+		s.OffersAccepted, s.OffersDeclined, declinedLine(&s), s.Suppressed, s.PollAgeSeconds, s.Errors)
 	return err
+}
+
+// declinedLine is why offers were declined, the most frequent reason first.
+func declinedLine(s *app.Status) string {
+	whys := slices.SortedFunc(maps.Keys(s.DeclinedBecause), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.DeclinedBecause[b], s.DeclinedBecause[a]), cmp.Compare(a, b))
+	})
+	for i, why := range whys {
+		whys[i] = fmt.Sprintf("%d %s", s.DeclinedBecause[why], why)
+	}
+	if len(whys) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(whys, ", ") + ")"
 }
 
 // electionLine is how the instance stands in the election, as a line of its own, or nothing without one.

@@ -125,6 +125,7 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.IntVar(&hosts.SlotMemMiB, "slot-mem", orDefault(hosts.SlotMemMiB, 512), "memory of one slot, MiB")
 	f.IntVar(&hosts.MaxHostSlots, "max-host-slots", hosts.MaxHostSlots, "slots of one host at most; 0 is as many as its agent gives")
 	f.IntVar(&hosts.HostsPerAgent, "hosts-per-agent", orDefault(hosts.HostsPerAgent, 1), "hosts on one agent at most")
+	f.Func("constraint", "FIELD:OPERATOR[:VALUE] that an agent must meet (rack:IN:a,b, hostname:UNLIKE:gpu.*, @zone:GROUP_BY:3); repeatable, all hold", hosts.Constrain)
 	f.DurationVar(&hosts.IdleTimeout, "idle-timeout", orDefault(hosts.IdleTimeout, time.Minute), "a host without a job is released after it")
 	f.StringVar(&c.Framework.Name, "name", c.Framework.Name, "name of the framework; begins the names of hosts")
 	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it")

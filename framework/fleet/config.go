@@ -21,6 +21,8 @@ type Config struct {
 	HostsPerAgent int
 	// GPUAgentsForCPU lets jobs without GPUs use agents with GPUs.
 	GPUAgentsForCPU bool
+	// Constraints are conditions that an agent must meet, all of them.
+	Constraints []Constraint
 	// MaxLaunchesPerStep bounds the hosts launched at once; 256.
 	MaxLaunchesPerStep int
 
@@ -70,6 +72,9 @@ func (c Config) Validate() error {
 		if v.value < 0 || math.IsNaN(v.value) || math.IsInf(v.value, 0) {
 			return fmt.Errorf("check fleet: %s is %v: want a number from 0", v.name, v.value)
 		}
+	}
+	if len(c.Constraints) > maxConstraints {
+		return fmt.Errorf("check fleet: %d constraints: at most %d are possible", len(c.Constraints), maxConstraints)
 	}
 	if c.SlotCPUs != 0 && c.SlotCPUs < 0.01 {
 		return fmt.Errorf("check fleet: slot cpus is %v: Mesos hands out no less than 0.01", c.SlotCPUs)

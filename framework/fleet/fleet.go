@@ -33,6 +33,7 @@ type Fleet struct {
 	nextFull  time.Time         // next full reconciliation
 	strangers map[string]Update // tasks that no member knows, until a snapshot tells whether the batch system does
 	trouble
+	choice
 	first     first
 	idling    bool // as of the newest goal: see futile
 	withheld  int  // see Stats

@@ -34,6 +34,7 @@ type candidate struct {
 	reserved              bool
 	attributes            map[string]string
 	unavailable           time.Time
+	barred                string // the constraint that its agent breaks in any case
 	taken                 bool
 }
 
@@ -43,17 +44,19 @@ func (f *Fleet) takeOffers(offers []Offer) {
 		return // offers of a lost subscription are void
 	}
 	candidates := f.group(offers)
+	f.tally(candidates)
 	decline := f.jitter(f.cfg.DeclineFor, 0.2)
 	f.reopen()
 	p := f.plan()
 	if f.hold.After(f.now) {
 		p = plan{}
 	}
-	if p.total() > 0 {
+	wanting := p.total() > 0
+	if wanting {
 		f.allocate(&p, candidates, decline)
 		f.grow(p, candidates)
 	}
-	f.declineRest(candidates, decline)
+	f.declineRest(p, wanting, candidates, decline)
 }
 
 func (f *Fleet) group(offers []Offer) []*candidate {
@@ -77,6 +80,10 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		c.reserved = c.reserved || o.ReservedCPUs > 0
 	}
 	for _, c := range candidates {
+		if k := f.barredBy(c); k != nil {
+			c.barred = k.String()
+			continue
+		}
 		f.largest.slots = max(f.largest.slots, f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}))
 		f.largest.gpus = max(f.largest.gpus, c.free.GPUs)
 	}
@@ -112,8 +119,12 @@ func portions(have, each float64) int {
 
 // usable says whether a host may be put on the candidate's agent now.
 func (f *Fleet) usable(c *candidate) bool {
-	soon := !c.unavailable.IsZero() && c.unavailable.Before(f.now.Add(maintenanceLead))
-	return !c.taken && !soon && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
+	return !c.taken && c.barred == "" && !f.soonAway(c) && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
+}
+
+// soonAway says whether a maintenance of the candidate's agent is too near.
+func (f *Fleet) soonAway(c *candidate) bool {
+	return !c.unavailable.IsZero() && c.unavailable.Before(f.now.Add(maintenanceLead))
 }
 
 // allocate launches hosts for the classes in order.
@@ -180,6 +191,9 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 
 // choose gives the smallest candidate that holds all that is wanted, else the largest that holds a unit.
 func (f *Fleet) choose(candidates []*candidate, tiers []tier, want, unit int) (*candidate, int) {
+	if len(f.tallies) > 0 {
+		return f.chooseSpread(candidates, tiers, want, unit)
+	}
 	for i, t := range tiers {
 		for len(t) > 0 && !f.usable(candidates[uint32(t[len(t)-1])]) {
 			t = t[:len(t)-1]
@@ -238,6 +252,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	f.wantedSince = f.now
 	f.touch(m)
 	c.taken = true
+	f.tallies.launched(c)
 	refuse := decline
 	if p.total() > 0 && f.perAgent[c.agent] < f.cfg.HostsPerAgent {
 		refuse = restFor
@@ -256,12 +271,17 @@ func (f *Fleet) newName() string {
 	}
 }
 
-func (f *Fleet) declineRest(candidates []*candidate, decline time.Duration) {
+func (f *Fleet) declineRest(p plan, wanting bool, candidates []*candidate, decline time.Duration) {
 	var rest []string
 	for _, c := range candidates {
 		if c.taken {
 			continue
 		}
+		why := whyNothing
+		if wanting {
+			why = f.whyNot(p, c)
+		}
+		f.note(why, len(c.offers))
 		if until := f.agents[c.agent].until; until.After(f.now) && until.Sub(f.now) < decline {
 			// The agent is to be tried again when its penalty is over.
 			f.emit(Decline{Offers: c.offers, Refuse: until.Sub(f.now)})

@@ -34,7 +34,7 @@ func (a *App) Status() Status {
 		At: time.Now(), Version: a.cfg.Version, URL: a.url,
 		Master: f.Master, FrameworkID: f.FrameworkID, Connected: f.Connected, Suppressed: f.Suppressed,
 		Supply: f.Supply, InFlight: f.InFlight, HostStates: f.Hosts,
-		OffersAccepted: f.OffersAccepted, OffersDeclined: f.OffersDeclined, Launches: f.Launches,
+		OffersAccepted: f.OffersAccepted, OffersDeclined: f.OffersDeclined, DeclinedBecause: f.Declined, Launches: f.Launches,
 	}
 	s.Hosts, s.Election = f.Joined, a.electionStatus()
 	s.Trouble = f.Trouble

@@ -56,10 +56,12 @@ type Status struct {
 	// HostStates counts the fleet's hosts by their state.
 	HostStates map[string]int `json:"hostStates"`
 
-	OffersAccepted int  `json:"offersAccepted"`
-	OffersDeclined int  `json:"offersDeclined"`
-	Launches       int  `json:"launches"`
-	Suppressed     bool `json:"suppressed"` // no offers are sent to us
+	OffersAccepted int `json:"offersAccepted"`
+	OffersDeclined int `json:"offersDeclined"`
+	// DeclinedBecause counts them by why.
+	DeclinedBecause map[string]int `json:"declinedBecause"`
+	Launches        int            `json:"launches"`
+	Suppressed      bool           `json:"suppressed"` // no offers are sent to us
 
 	PollAgeSeconds float64 `json:"pollAgeSeconds"` // since the last good poll of the batch system
 	Paused         bool    `json:"paused"`
