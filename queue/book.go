@@ -1,13 +1,11 @@
 package queue
 
-import "slices"
-
-// book is what all hosts look like, by name. It is brought up to date when it is read, and only where it has to be: most polls find
-// that few hosts have changed.
+// book is what all hosts look like. It is brought up to date when it is read, and only where it has to be: most polls find that few hosts
+// have changed.
 type book struct {
-	pages []Host  // by the order of Queue.roll, unless torn
-	stale []*host // whose page is of before they changed
-	torn  bool    // hosts were added or removed
+	pages   []Host
+	owners  []*host // of the pages
+	stale   []*host // whose page is of before they changed
 	serial  uint64  // of the newest listing
 	changed []int   // in the newest listing
 }
@@ -16,7 +14,7 @@ type book struct {
 type HostDelta struct {
 	// From is the number of the earlier listing, To that of this one; zero From = all may differ.
 	From, To uint64
-	// Places are the indices of the hosts that may differ; all others are the same, at the same place.
+	// Places are the indices of those that may differ; the others are what they were there, as far as there are any now.
 	Places []int
 }
 
@@ -28,17 +26,27 @@ func (b *book) mark(h *host) {
 	}
 }
 
-// HostViews are all hosts, by name, in the Queue's own memory: not to be changed, and good until the next call of a method that changes
-// anything, as is the delta to the listing before. It costs time only for those that changed since then; see Hosts for a copy.
+// add gives a host a page.
+func (b *book) add(h *host) {
+	h.page = len(b.pages)
+	b.pages, b.owners = append(b.pages, Host{}), append(b.owners, h)
+}
+
+// remove gives the last host the page of one that is no more.
+func (b *book) remove(h *host) {
+	end := len(b.pages) - 1
+	if last := b.owners[end]; last != h {
+		last.page, b.owners[h.page] = h.page, last
+		b.mark(last)
+	}
+	b.pages[end], b.owners[end] = Host{}, nil
+	b.pages, b.owners = b.pages[:end], b.owners[:end]
+}
+
+// HostViews are all hosts, in no order, in the Queue's own memory: not to be changed, and good until the next call of a method that
+// changes anything, as is what it says of the listing before. It costs time only for what changed since then; see Hosts for a copy.
 func (q *Queue) HostViews() ([]Host, HostDelta) {
 	b := &q.book
-	delta := HostDelta{From: b.serial}
-	if b.torn {
-		b.bind(q.roll)
-		delta.From = 0
-	}
-	b.serial++
-	delta.To = b.serial
 	b.changed = b.changed[:0]
 	for _, h := range b.stale {
 		if h.stale = false; h.status != 0 {
@@ -48,20 +56,6 @@ func (q *Queue) HostViews() ([]Host, HostDelta) {
 	}
 	clear(b.stale)
 	b.stale = b.stale[:0]
-	delta.Places = b.changed
-	return b.pages, delta
-}
-
-// bind makes room for all hosts that there are, each at its place.
-func (b *book) bind(roll []*host) {
-	had := len(b.pages)
-	b.pages = slices.Grow(b.pages[:0], len(roll))[:len(roll)]
-	if had > len(roll) {
-		clear(b.pages[len(roll):had])
-	}
-	for page, h := range roll {
-		h.page = page
-		b.mark(h)
-	}
-	b.torn = false
+	b.serial++
+	return b.pages, HostDelta{From: b.serial - 1, To: b.serial, Places: b.changed}
 }

@@ -151,7 +151,8 @@ func (q *Queue) foldHostCreated(ev *Event) error {
 	q.hosts[h.spec.Name] = h
 	at, _ := slices.BinarySearchFunc(q.roll, h.spec.Name, hostByName)
 	q.roll = slices.Insert(q.roll, at, h)
-	q.book.torn = true
+	q.book.add(h)
+	q.book.mark(h)
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (q *Queue) foldHost(ev *Event) error {
 		delete(q.hosts, ev.HostName)
 		if at, found := slices.BinarySearchFunc(q.roll, ev.HostName, hostByName); found {
 			q.roll = slices.Delete(q.roll, at, at+1)
-			q.book.torn = true
+			q.book.remove(h)
 		}
 	}
 	q.book.mark(h)

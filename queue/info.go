@@ -120,7 +120,11 @@ func (q *Queue) Demand(most int) []Demand {
 // Hosts are all hosts, by name.
 func (q *Queue) Hosts() []Host {
 	views, _ := q.HostViews()
-	return append(make([]Host, 0, len(views)), views...)
+	hosts := make([]Host, len(q.roll))
+	for i, h := range q.roll {
+		hosts[i] = views[h.page]
+	}
+	return hosts
 }
 
 // Host is one host.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ type Fleet struct {
 	order    []*member      // by age, so that the same inputs give the same outputs
 	perAgent map[string]int // hosts that are not Gone
 	roster   roster
+	drains   prospects // memory of drainBusy
 	counted  census
 
 	goal    int
@@ -26,6 +28,7 @@ type Fleet struct {
 	goalAt  time.Time // when it was given to Step
 	hasGoal bool
 	snap    queue.Snapshot
+	seenAt  int64          // when that was, Unix time in ns
 	views   map[string]int // index in snap.Hosts, made when it is needed; see lookup
 	viewed  bool
 
@@ -74,15 +77,19 @@ type member struct {
 
 // sight is what the fleet looks at of a queue.Host.
 type sight struct {
-	Status                    queue.HostStatus
-	Closed                    queue.Closed
-	Used                      int
-	IdleSince, Eldest, LostAt time.Time
+	Status            queue.HostStatus
+	Closed            queue.Closed
+	Used              int
+	IdleSince, LostAt time.Time
+	eldest            int64 // Unix time in ns, of queue.Host.Eldest; the end of time where that is zero
 }
 
 func (s *sight) of(h *queue.Host) {
 	s.Status, s.Closed, s.Used = h.Status, h.Closed, h.Used
-	s.IdleSince, s.Eldest, s.LostAt = h.IdleSince, h.Eldest, h.LostAt
+	s.IdleSince, s.LostAt = h.IdleSince, h.LostAt
+	if s.eldest = math.MaxInt64; !h.Eldest.IsZero() {
+		s.eldest = h.Eldest.UnixNano()
+	}
 }
 
 // command is the newest order about a host to the batch system.

@@ -16,6 +16,7 @@ func (f *Fleet) takeGoal(g Goal) {
 		return
 	}
 	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
+	f.seenAt = f.snap.At.UnixNano()
 	f.floor = min(max(g.Floor, 0), f.goal)
 	f.viewed = false
 	f.compare()

@@ -63,19 +63,23 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 	type key struct{ agent, role string }
 	byKey := make(map[key]*candidate, len(offers))
 	candidates := make([]*candidate, 0, len(offers))
+	all, ids := make([]candidate, 0, len(offers)), make([]string, 0, len(offers))
 	for i := range offers {
 		o := &offers[i]
 		k := key{o.Agent, o.Role}
 		c := byKey[k]
 		if c == nil {
-			c = &candidate{
+			ids = append(ids, o.ID)
+			all = append(all, candidate{
 				agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
-				unavailable: o.UnavailableFrom,
-			}
+				unavailable: o.UnavailableFrom, offers: ids[len(ids)-1 : len(ids) : len(ids)],
+			})
+			c = &all[len(all)-1]
 			byKey[k] = c
 			candidates = append(candidates, c)
+		} else {
+			c.offers = append(c.offers, o.ID)
 		}
-		c.offers = append(c.offers, o.ID)
 		c.free.add(o.Free)
 		c.reserved = c.reserved || o.ReservedCPUs > 0
 	}

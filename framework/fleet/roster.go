@@ -63,16 +63,37 @@ func (m *member) quiet() bool {
 	return m.State == Open && m.joined() && m.view.Closed&queue.ClosedDrain == 0 && m.askAt.IsZero()
 }
 
+// follow is compare where it is known which hosts may differ.
+func (f *Fleet) follow() {
+	r := &f.roster
+	r.serial = f.snap.Delta.To
+	for len(r.places) > len(f.snap.Hosts) {
+		last := len(r.places) - 1
+		if m := r.places[last]; m != nil {
+			f.unsettle(m)
+		}
+		r.places = r.places[:last]
+	}
+	for len(r.places) < len(f.snap.Hosts) {
+		r.places = append(r.places, nil)
+	}
+	for _, at := range f.snap.Delta.Places {
+		if m := r.places[at]; m != nil {
+			f.unsettle(m)
+		}
+		m := f.members[f.snap.Hosts[at].Name]
+		if r.places[at] = m; m != nil {
+			f.unsettle(m)
+			m.at = at
+		}
+	}
+}
+
 // compare unsettles those whose host differs from the one in the last snapshot, or is not in the newest.
 func (f *Fleet) compare() {
 	r, d := &f.roster, &f.snap.Delta
-	if d.From != 0 && d.From == r.serial && len(r.places) == len(f.snap.Hosts) {
-		for _, at := range d.Places {
-			if m := r.places[at]; m != nil {
-				f.unsettle(m)
-			}
-		}
-		r.serial = d.To
+	if d.From != 0 && d.From == r.serial {
+		f.follow()
 		return
 	}
 	r.serial, r.smallest = d.To, 0

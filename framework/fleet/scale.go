@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"cmp"
+	"container/heap"
+	"math"
 	"slices"
 	"time"
 
@@ -128,16 +130,57 @@ func (f *Fleet) closeSurplus() {
 	if surplus < max(f.roster.smallest, 1) {
 		return // most often: so the busy ones need not be looked at
 	}
-	candidates = candidates[:0]
-	for _, m := range f.order {
-		if m.readiness() == closeBusy {
-			candidates = append(candidates, m)
-		}
-	}
-	f.closeSome(candidates, surplus)
+	f.drainBusy(surplus)
 }
 
-// closeSome closes those of the supply that fit into the surplus, and gives what is left of it.
+// drainBusy closes the hosts that will be empty soonest. Few of many are wanted: they are not sorted.
+func (f *Fleet) drainBusy(surplus int) {
+	h := f.drains[:0]
+	least := math.MaxInt
+	for _, m := range f.order {
+		least = min(least, m.Spec.Slots)
+		if m.supplied && m.State == Open && m.Spec.Slots <= surplus && m.readiness() == closeBusy {
+			h = append(h, prospect{m, f.burden(m)})
+		}
+	}
+	f.drains, f.roster.smallest = h, least
+	heap.Init(&h)
+	for ; len(h) > 0 && surplus >= least; heap.Pop(&h) {
+		if m := h[0].m; m.Spec.Slots <= surplus {
+			surplus -= m.Spec.Slots
+			f.close(m, CauseSurplus, "more slots than the goal")
+		}
+	}
+	clear(f.drains)
+}
+
+// prospect is a host that runs jobs and may be drained.
+type prospect struct {
+	m      *member
+	burden float64
+}
+
+// prospects is a heap of what will be empty soonest.
+type prospects []prospect
+
+var _ heap.Interface = (*prospects)(nil)
+
+func (p prospects) Len() int      { return len(p) }
+func (p prospects) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+func (p prospects) Less(i, j int) bool {
+	return p[i].burden < p[j].burden || p[i].burden == p[j].burden && p[i].m.number < p[j].m.number
+}
+
+// Push is for the heap package; nothing is pushed.
+func (p *prospects) Push(any) { panic("fleet: prospects do not grow") }
+
+// Pop is for the heap package; nobody asks what it was.
+func (p *prospects) Pop() any {
+	*p = (*p)[:len(*p)-1]
+	return nil
+}
+
+// closeSome closes those without jobs that fit into the surplus, and gives what is left of it.
 func (f *Fleet) closeSome(candidates []*member, surplus int) int {
 	candidates = slices.DeleteFunc(candidates, func(m *member) bool {
 		return !m.supplied || m.Spec.Slots > surplus || m.State == Unreachable
@@ -182,10 +225,7 @@ const youngest = time.Minute
 // tails: what has run for long is likely to run for as long again (Harchol-Balter and Downey, "Exploiting process lifetime
 // distributions for dynamic load balancing", 1997). So hosts that one long job holds are filled up, and others are given back.
 func (f *Fleet) burden(m *member) float64 {
-	age := youngest
-	if !m.view.Eldest.IsZero() {
-		age = max(age, f.snap.At.Sub(m.view.Eldest))
-	}
+	age := max(youngest, time.Duration(f.seenAt-m.view.eldest))
 	return float64(m.view.Used) * age.Seconds()
 }
 

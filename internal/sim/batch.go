@@ -107,7 +107,7 @@ func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
 	}
 	b.pending -= j.Slots
 	b.running += j.Slots
-	heap.Push(&b.ends, jobEnd{now + j.Run, job})
+	b.ends.add(jobEnd{now + j.Run, job})
 }
 
 // nextWake is when the queue has to look at the time again.
@@ -128,10 +128,7 @@ func (b *batch) nextEnd() time.Duration {
 
 // finish ends the next running job.
 func (b *batch) finish(now time.Duration) (*jobState, error) {
-	end, ok := heap.Pop(&b.ends).(jobEnd)
-	if !ok {
-		panic("sim: foreign value among the ends")
-	}
+	end := b.ends.take()
 	if err := b.q.Finished(date(now), queue.ID{Job: int64(end.job) + 1}, b.jobs[end.job].attempt, queue.Result{}); err != nil {
 		return nil, fmt.Errorf("end job %d: %w", end.job, err)
 	}
@@ -212,21 +209,26 @@ func (h endHeap) Less(i, j int) bool {
 	return h[i].at < h[j].at || (h[i].at == h[j].at && h[i].job < h[j].job)
 }
 
-// Push is for the heap package.
-func (h *endHeap) Push(x any) {
-	end, ok := x.(jobEnd)
-	if !ok {
-		panic("sim: foreign value among the ends")
-	}
+// add and take do without the heap package's own, which allocate.
+func (h *endHeap) add(end jobEnd) {
 	*h = append(*h, end)
+	heap.Fix(h, len(*h)-1)
 }
 
-// Pop is for the heap package.
-func (h *endHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
+func (h *endHeap) take() jobEnd {
+	first, last := (*h)[0], len(*h)-1
+	(*h)[0] = (*h)[last]
+	if *h = (*h)[:last]; last > 0 {
+		heap.Fix(h, 0)
+	}
+	return first
 }
+
+// Push is for the heap package, which is not asked to.
+func (h *endHeap) Push(any) { panic("sim: ends are added by add") }
+
+// Pop is for the heap package, which is not asked to.
+func (h *endHeap) Pop() any { panic("sim: ends are taken by take") }
 
 // firstNeed is the slots of the first pending job; 0 without any.
 func (b *batch) firstNeed() int { return b.q.Load().FirstNeed }

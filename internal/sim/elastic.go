@@ -29,7 +29,7 @@ type elastic struct {
 	line   []joining // tasks that are about to run and join
 
 	suppressed bool
-	offers     int // made so far, for their ids
+	offers     []fleet.Offer // memory of offer
 	goal       int
 	rng        *rand.Rand    // of join delays
 	busy       bool          // the last step had effects: look again
@@ -155,24 +155,24 @@ func (e *elastic) nextIdle(now time.Duration, snapshot *queue.Snapshot) time.Dur
 	return never
 }
 
-// offer makes the offers of one allocation of the master.
+// offer makes the offers of one allocation of the master, at most one of an agent: its id is the agent's.
 func (e *elastic) offer(now time.Duration) []fleet.Offer {
 	if e.suppressed {
 		return nil
 	}
-	var offers []fleet.Offer
+	offers := e.offers[:0]
 	for i := range e.cfg.offered(now) {
 		a := &e.agents[i]
 		if a.free == 0 || now < a.refused || now < a.down {
 			continue
 		}
-		e.offers++
 		offers = append(offers, fleet.Offer{
-			ID: a.id + "/" + strconv.Itoa(e.offers), Agent: a.id, Hostname: a.id, Role: "sim",
+			ID: a.id, Agent: a.id, Hostname: a.id, Role: "sim",
 			Free: fleet.Resources{CPUs: float64(a.free), MemMiB: float64(a.free) * slotMemMiB},
 		})
 		a.refused = never // until the fleet answers
 	}
+	e.offers = offers
 	return offers
 }
 
@@ -203,7 +203,7 @@ func (e *elastic) perform(now time.Duration, effect fleet.Effect) ([]fleet.Input
 	case fleet.Decline:
 		e.sum.declined += len(effect.Offers)
 		for _, id := range effect.Offers {
-			e.refuse(agentOf(id), now+effect.Refuse)
+			e.refuse(id, now+effect.Refuse)
 		}
 	case fleet.Kill:
 		return []fleet.Input{e.kill(effect)}, nil
@@ -293,14 +293,4 @@ func (e *elastic) stateOf(ref fleet.TaskRef) fleet.Input {
 
 func (e *elastic) refuse(id string, until time.Duration) {
 	e.agents[e.byName[id]].refused = until
-}
-
-// agentOf is the agent of an offer's id.
-func agentOf(offer string) string {
-	for i := range len(offer) {
-		if offer[i] == '/' {
-			return offer[:i]
-		}
-	}
-	return offer
 }

@@ -86,15 +86,9 @@ func (h *hoarder) lose(now time.Duration, lost int) error {
 // whose process is elsewhere are ended there at once.
 func (b *batch) die(now time.Duration, name string) error {
 	var lost []int
-	b.ends = slices.DeleteFunc(b.ends, func(end jobEnd) bool {
-		held := slices.ContainsFunc(b.jobs[end.job].places, func(p queue.Placement) bool { return p.Host == name })
-		if held {
-			lost = append(lost, end.job)
-		}
-		return held
-	})
-	heap.Init(&b.ends)
-	slices.Sort(lost)
+	if b.hosts[name].used > 0 {
+		lost = b.evict(name)
+	}
 	if err := b.q.HostDied(date(now), name, "its agent was lost"); err != nil {
 		return fmt.Errorf("lose host: %w", err)
 	}
@@ -115,6 +109,21 @@ func (b *batch) die(now time.Duration, name string) error {
 	delete(b.hosts, name)
 	b.changed = true
 	return nil
+}
+
+// evict forgets when the jobs on a host would have ended, and gives their numbers.
+func (b *batch) evict(host string) []int {
+	var lost []int
+	b.ends = slices.DeleteFunc(b.ends, func(end jobEnd) bool {
+		held := slices.ContainsFunc(b.jobs[end.job].places, func(p queue.Placement) bool { return p.Host == host })
+		if held {
+			lost = append(lost, end.job)
+		}
+		return held
+	})
+	heap.Init(&b.ends)
+	slices.Sort(lost)
+	return lost
 }
 
 // leave takes a job off its hosts.
