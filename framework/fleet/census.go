@@ -9,6 +9,8 @@ type census struct {
 	free             []room    // of the supply; where there is any
 	idle             []*member // open and without a job
 	closed           int       // hosts
+	plan             plan      // for them, if planned
+	planned          bool
 }
 
 func (f *Fleet) census() *census {

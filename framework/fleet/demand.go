@@ -62,12 +62,20 @@ func (p plan) total() int {
 	return sum
 }
 
-// plan sets the demand against the free slots of the supply.
+// plan sets the demand against the free slots of the supply, once for each census. What is launched by it voids it.
 func (f *Fleet) plan() plan {
 	if !f.fresh() {
 		return plan{}
 	}
-	supply, free := f.census().supply, f.census().free
+	c := f.census()
+	if !c.planned {
+		c.plan, c.planned = f.setAgainst(c.supply, c.free), true
+	}
+	return c.plan
+}
+
+// setAgainst sets the demand against a supply with free slots.
+func (f *Fleet) setAgainst(supply int, free []room) plan {
 	p := plan{budget: f.goal - supply, futile: f.futile(supply, free)}
 	if p.futile {
 		p.budget = max(f.floor, min(supply, f.goal)) - supply
@@ -142,6 +150,7 @@ func (f *Fleet) noteScarcity(p plan) {
 		f.wantedSince = f.now
 	case f.now.Sub(f.wantedSince) >= scarceAfter:
 		f.scarceUntil = f.now.Add(scarceFor)
+		f.counted.planned = false
 	}
 }
 
