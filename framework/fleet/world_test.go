@@ -18,6 +18,7 @@ type world struct {
 	*rapid.T
 	cfg    Config
 	fleet  *Fleet
+	twin   *twin
 	now    time.Time
 	seed   uint64
 	rng    *rand.Rand      // all that happens; rapid's own numbers are mostly small, which makes dull worlds
@@ -87,6 +88,7 @@ func (w *world) restart() {
 	w.seed++
 	hosts := slices.Collect(maps.Values(w.stored))
 	w.fleet = New(w.cfg, rand.New(rand.NewPCG(w.seed, 1)), hosts)
+	w.twin = newTwin(w, slices.Clone(hosts))
 	w.ops, w.snapshots, w.revivedAt = nil, nil, time.Time{}
 	w.disconnected()
 }
@@ -112,6 +114,7 @@ func (w *world) step(in Input) {
 	before := w.fleet.Stats()
 	drained := w.reopenable()
 	out := w.fleet.Step(w.now, in)
+	w.twin.step(w, in, out)
 	w.check(in, before, out)
 	w.checkDrained(drained, out)
 	if !w.survives() {
