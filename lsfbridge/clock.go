@@ -56,10 +56,10 @@ func parseTimeSpec(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, bad
 }
 
-// parseRunLimit reads bsub's -W: [hours:]minutes[/host]. Zero means the queue's limit. Times are not normalised by a
-// host's speed, so a host named after them changes nothing.
-func parseRunLimit(text string) (time.Duration, error) {
-	bad := Refusal(printable(text) + ": Bad RUNLIMIT specification")
+// parseHoursMinutes reads bsub's -W and -c: [hours:]minutes[/host]. Zero means the queue's limit. Times are not normalised by a
+// host's speed, so the host says nothing.
+func parseHoursMinutes(text, name string) (time.Duration, error) {
+	bad := Refusal(printable(text) + ": Bad " + name + " specification")
 	limit, _, _ := strings.Cut(text, "/")
 	hours, minutes, hasHours := strings.Cut(limit, ":")
 	if !hasHours {

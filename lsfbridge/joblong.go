@@ -78,15 +78,6 @@ func LongOf(job *queue.Job, short bool) LongJob {
 	return l
 }
 
-// limitLines are the lines of the block of limits.
-func limitLines(spec *queue.Spec) []string {
-	if spec.RunLimit <= 0 {
-		return nil
-	}
-	minutes := fmt.Sprintf("%.1f min", spec.RunLimit.Minutes())
-	return []string{fmt.Sprintf("%-24s", "RUNLIMIT"), fmt.Sprintf("%-24s", minutes)}
-}
-
 func appendLimits(b []byte, lines []string) []byte {
 	for i, line := range lines {
 		if i%2 == 0 { // each pair of names and values is a block

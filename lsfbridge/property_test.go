@@ -68,8 +68,18 @@ func drawSpec(t *rapid.T) *queue.Spec {
 		spec.Stdout, spec.Project, spec.Hold, spec.Rerunnable = "out.%J", "p1", true, true
 		spec.RunLimit, spec.After = 90*time.Minute, drawCondition(t, 2)
 		spec.Need = queue.Need{MemMiB: 5, OneHost: true, Exclusive: true, Hosts: "a,b"}
+		spec.Limits = drawLimits(t)
 	}
 	return spec
+}
+
+func drawLimits(t *rapid.T) queue.Limits {
+	size := func(name string) int64 { return rapid.SampledFrom([]int64{0, 1, 20000, 1 << 40}).Draw(t, name) }
+	return queue.Limits{
+		MemKiB: size("mem"), SwapKiB: size("swap"), FileKiB: size("file"), DataKiB: size("data"), StackKiB: size("stack"),
+		CoreKiB: rapid.SampledFrom([]int64{0, queue.NoCore, 5}).Draw(t, "core"),
+		CPU:     rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "cpu"), Processes: int(size("processes")), Threads: int(size("threads")),
+	}
 }
 
 func drawJob(t *rapid.T) *queue.Job {

@@ -172,29 +172,10 @@ func checkOrder(body string) error {
 // memUnits are the units of sizes, in KiB.
 var memUnits = map[string]float64{"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30, "P": 1 << 40}
 
-// parseMem reads a size: a number with a unit (K, KB, M, …) or, without one, in units of unitKiB. It gives MiB, rounded up.
+// parseMem reads a size as parseKiB does. It gives MiB, rounded up.
 func parseMem(text string, unitKiB float64) (int, error) {
-	digits := text[:len(text)-len(strings.TrimLeft(text, "0123456789."))]
-	unit := strings.TrimSuffix(strings.ToUpper(text[len(digits):]), "B")
-	if unit != "" {
-		var known bool
-		if unitKiB, known = memUnits[unit]; !known {
-			return 0, fmt.Errorf("parse size %q: no such unit", text)
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil {
-		return 0, fmt.Errorf("parse size %q: %w", text, err)
-	}
-	mib := n * unitKiB / 1024
-	if mib > maxMemMiB {
-		return 0, fmt.Errorf("parse size %q: too large", text)
-	}
-	whole := int(mib)
-	if float64(whole) < mib {
-		whole++
-	}
-	return whole, nil
+	kib, err := parseKiB(text, unitKiB)
+	return int((kib + 1023) / 1024), err
 }
 
 // FormatResReq is the resource requirement string of a need; "" when there is none.

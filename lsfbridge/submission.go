@@ -136,10 +136,9 @@ func sameSubject(a, b string) bool {
 // submissionBuilder applies options in order. Resource requirements come last, because they are per slot.
 type submissionBuilder struct {
 	Submission
-	place       SubmitPlace
-	environ     []string
-	resReqs     []string
-	memLimitMiB int
+	place   SubmitPlace
+	environ []string
+	resReqs []string
 }
 
 func (b *submissionBuilder) apply(options []given) error {
@@ -159,8 +158,9 @@ func (b *submissionBuilder) apply(options []given) error {
 		b.Spec.Need = need
 	}
 	// A memory limit is of the whole job. Without a reservation it is one: a job may use what it may use.
-	if b.memLimitMiB > 0 && b.Spec.Need.MemMiB == 0 {
-		b.Spec.Need.MemMiB = (b.memLimitMiB + b.Spec.MaxSlots - 1) / b.Spec.MaxSlots
+	if limit := b.Spec.Limits.MemKiB; limit > 0 && b.Spec.Need.MemMiB == 0 {
+		slots := int64(b.Spec.MaxSlots)
+		b.Spec.Need.MemMiB = int(((limit+1023)/1024 + slots - 1) / slots)
 	}
 	return nil
 }
@@ -194,15 +194,13 @@ func (b *submissionBuilder) option(o given) (err error) {
 	case "w":
 		err = b.dependency(o.value)
 	case "W":
-		spec.RunLimit, err = parseRunLimit(o.value)
+		spec.RunLimit, err = parseHoursMinutes(o.value, "RUNLIMIT")
 	case "m":
 		spec.Need.Hosts, err = parseHosts(o.value)
 	case "R":
 		b.resReqs = append(b.resReqs, o.value)
-	case "M":
-		if b.memLimitMiB, err = parseMem(o.value, 1); err != nil || b.memLimitMiB == 0 {
-			err = Refusal(printable(o.value) + ": MEMLIMT value should be a positive integer")
-		}
+	case "c", "M", "v", "F", "D", "S", "C", "p", "T":
+		err = limitOption(o, &spec.Limits)
 	case "b":
 		err = b.time(o.value, &spec.BeginAt, "Job will be scheduled after ")
 	case "t":

@@ -43,10 +43,10 @@ var daemonSays = map[string]*queue.Error{
 var differs = map[string]string{
 	"bsub_sp": "priorities are always on", "sp_high": "priorities are always on", "W_badhost": "limits are not normalised",
 	"m_notinqueue": "queues use all hosts", "is_missing": "nothing is spooled", "inter_only": "no interactive queues",
-	"I_on_batch": "interactive jobs are not there yet", "c_bad": "-c is not there yet", "x_not_exclusive": "all queues take -x",
-	"mem_over_queue": "queues have no memory limit", "c_over_queue": "-c is not there yet", "f_bad": "-f is not there yet",
+	"I_on_batch": "interactive jobs are not there yet", "x_not_exclusive": "all queues take -x",
+	"mem_over_queue": "queues have no memory limit", "c_over_queue": "queues have no limit of processor time", "f_bad": "-f is not there yet",
 	"lost_bsub_lost": "queues are not removed under jobs", "k_bad": "-k is not there yet",
-	"bsub_R": "unknown resources are refused", "bsub_limits": "-c is not there yet", "bsub_f": "-f is not there yet",
+	"bsub_R": "unknown resources are refused", "bsub_f": "-f is not there yet",
 	"bsub_io": "-L and -E are not there yet",
 }
 

@@ -10,7 +10,9 @@ var usages = map[string]string{
 		[-b [[month:]day:]hour:minute] [-t [[month:]day:]hour:minute]
 		[-i in_file | -is in_file] [-o out_file | -oo out_file]
 		[-e err_file | -eo err_file] [-cwd directory]
-		[-W [hour:]minute] [-M mem_limit] [-w "depend_cond"]
+		[-W [hour:]minute] [-c [hour:]minute] [-M mem_limit] [-v swap_limit]
+		[-p process_limit] [-T thread_limit] [-F file_limit] [-D data_limit]
+		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
 		[-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
 		[-N] [-B] [-u mail_user]
 		[command [argument ...]]`,
@@ -50,6 +52,9 @@ var usages = map[string]string{
 		[-b begin_time | -bn] [-t term_time | -tn]
 		[-i in_file | -is in_file | -in | -isn]
 		[-o out_file | -oo out_file | -on] [-e err_file | -eo err_file | -en]
+		[-c [hour:]minute | -cn] [-M mem_limit | -Mn] [-v swap_limit | -vn]
+		[-p process_limit | -pn] [-T thread_limit | -Tn] [-F file_limit | -Fn]
+		[-D data_limit | -Dn] [-S stack_limit | -Sn] [-C core_limit | -Cn]
 		[-sp job_priority | -spn] [-Z "new_command"]
 		jobId`,
 	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 

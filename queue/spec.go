@@ -34,6 +34,7 @@ type Spec struct {
 	BeginAt    time.Time     `json:"beginAt,omitzero"`     // not before; zero = at once
 	EndBy      time.Time     `json:"endBy,omitzero"`       // ended at; zero = never
 	RunLimit   time.Duration `json:"runLimit,omitempty"`   // 0 = the queue's
+	Limits     Limits        `json:"limits,omitzero"`      //
 	Priority   int           `json:"priority,omitempty"`   // within the queue, higher first
 	Hold       bool          `json:"hold,omitempty"`       // submitted as PSUSP
 	Rerunnable bool          `json:"rerunnable,omitempty"` // run again when its host is lost

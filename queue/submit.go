@@ -141,6 +141,8 @@ func checkSpec(s *Spec) error {
 		return bad("%d MiB of memory and %d GPUs for each slot", n.MemMiB, n.GPUs)
 	case s.RunLimit < 0:
 		return bad("run limit %v", s.RunLimit)
+	case !s.Limits.valid():
+		return bad("limits %+v", s.Limits)
 	}
 	for _, name := range []string{s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr} {
 		if len(name) > maxNameBytes {

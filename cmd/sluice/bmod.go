@@ -29,6 +29,8 @@ var fieldOf = map[string]wire.Field{
 	"o": wire.FieldStdout, "oo": wire.FieldStdout, "e": wire.FieldStderr, "eo": wire.FieldStderr, "n": wire.FieldSlots, "R": wire.FieldResources,
 	"m": wire.FieldHosts, "x": wire.FieldExclusive, "w": wire.FieldAfter, "b": wire.FieldBeginAt, "t": wire.FieldEndBy,
 	"W": wire.FieldRunLimit, "sp": wire.FieldPriority, "r": wire.FieldRerunnable,
+	"M": wire.FieldMemLimit, "v": wire.FieldSwapLimit, "c": wire.FieldCPULimit, "p": wire.FieldProcessLimit, "T": wire.FieldThreadLimit,
+	"F": wire.FieldFileLimit, "D": wire.FieldDataLimit, "S": wire.FieldStackLimit, "C": wire.FieldCoreLimit,
 }
 
 func bmod(ctx context.Context, c *lsfCall, client jobActor) (int, error) {

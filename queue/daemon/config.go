@@ -36,7 +36,8 @@ type Config struct {
 	HostEnv    map[string]string // given to every host's command beside its token
 
 	Heartbeat    time.Duration // of hosts; three missed ones break a session (5 s)
-	KillGrace    time.Duration // between TERM and KILL of a job that is to end (10 s)
+	KillGrace    time.Duration // between INT, TERM and KILL of a job that is to end (10 s)
+	LimitWarning time.Duration // between USR2 and INT of a job that has reached its run limit (10 min)
 	CompactEvery time.Duration // between compactions of the journal (10 min)
 }
 
@@ -52,8 +53,9 @@ func (c *Config) complete() error {
 	if c.Journal == nil {
 		return errors.New("no journal is configured")
 	}
-	if c.Heartbeat < 0 || c.KillGrace < 0 || c.CompactEvery < 0 {
-		return fmt.Errorf("heartbeat %v, kill grace %v, time between compactions %v: want positive durations", c.Heartbeat, c.KillGrace, c.CompactEvery)
+	if c.Heartbeat < 0 || c.KillGrace < 0 || c.LimitWarning < 0 || c.CompactEvery < 0 {
+		return fmt.Errorf("heartbeat %v, kill grace %v, limit warning %v, time between compactions %v: want positive durations",
+			c.Heartbeat, c.KillGrace, c.LimitWarning, c.CompactEvery)
 	}
 	if c.Logger == nil {
 		silent := logrus.New()
@@ -63,6 +65,7 @@ func (c *Config) complete() error {
 	c.Cluster = cmp.Or(c.Cluster, "sluice")
 	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
 	c.KillGrace = cmp.Or(c.KillGrace, 10*time.Second)
+	c.LimitWarning = cmp.Or(c.LimitWarning, 10*time.Minute)
 	c.CompactEvery = cmp.Or(c.CompactEvery, 10*time.Minute)
 	c.Queue.Lease = cmp.Or(c.Queue.Lease, time.Minute)
 	if c.MasterHost == "" {

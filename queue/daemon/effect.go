@@ -50,8 +50,16 @@ func (d *Daemon) sendSignal(e *queue.Event, number int) {
 		return
 	}
 	if s := d.sessions[job.Placement[0].Host]; s != nil {
-		a := queue.Attempt{ID: e.Job, Attempt: e.Attempt}
-		s.send(signal(&wire.Signal{Attempt: attemptMessage(a), Signal: int32(number), ExitCode: int32(e.ExitCode), Reason: e.Reason}))
+		m := d.endSignal(queue.Attempt{ID: e.Job, Attempt: e.Attempt}, e.ExitCode, e.Reason)
+		m.Signal = int32(number)
+		s.send(signal(m))
+	}
+}
+
+// endSignal asks for the end of an attempt.
+func (d *Daemon) endSignal(a queue.Attempt, exitCode int, reason string) *wire.Signal {
+	return &wire.Signal{
+		Attempt: attemptMessage(a), ExitCode: int32(exitCode), Reason: reason, WarningNs: int64(d.cfg.LimitWarning),
 	}
 }
 

@@ -145,7 +145,7 @@ func (d *Daemon) catchUp(s *session, r queue.Rejoin) {
 		}
 	}
 	for _, g := range r.Signal {
-		s.send(signal(&wire.Signal{Attempt: attemptMessage(g.Attempt), ExitCode: int32(g.ExitCode), Reason: g.Reason}))
+		s.send(signal(d.endSignal(g.Attempt, g.ExitCode, g.Reason)))
 	}
 	for _, a := range r.Stop {
 		s.send(signal(&wire.Signal{Attempt: attemptMessage(a), Signal: sigStop}))

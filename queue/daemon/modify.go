@@ -32,6 +32,16 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldRunLimit:   func(to, from *queue.Spec) { to.RunLimit = from.RunLimit },
 	wire.FieldPriority:   func(to, from *queue.Spec) { to.Priority = from.Priority },
 	wire.FieldRerunnable: func(to, from *queue.Spec) { to.Rerunnable = from.Rerunnable },
+
+	wire.FieldMemLimit:     func(to, from *queue.Spec) { to.Limits.MemKiB = from.Limits.MemKiB },
+	wire.FieldSwapLimit:    func(to, from *queue.Spec) { to.Limits.SwapKiB = from.Limits.SwapKiB },
+	wire.FieldCPULimit:     func(to, from *queue.Spec) { to.Limits.CPU = from.Limits.CPU },
+	wire.FieldProcessLimit: func(to, from *queue.Spec) { to.Limits.Processes = from.Limits.Processes },
+	wire.FieldThreadLimit:  func(to, from *queue.Spec) { to.Limits.Threads = from.Limits.Threads },
+	wire.FieldFileLimit:    func(to, from *queue.Spec) { to.Limits.FileKiB = from.Limits.FileKiB },
+	wire.FieldDataLimit:    func(to, from *queue.Spec) { to.Limits.DataKiB = from.Limits.DataKiB },
+	wire.FieldStackLimit:   func(to, from *queue.Spec) { to.Limits.StackKiB = from.Limits.StackKiB },
+	wire.FieldCoreLimit:    func(to, from *queue.Spec) { to.Limits.CoreKiB = from.Limits.CoreKiB },
 }
 
 // modification is the change of a job's spec that a request is for.

@@ -28,11 +28,22 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
-		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace),
+		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&s.Limits),
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
+	}
+}
+
+// limitsMessage is nil where there are no limits.
+func limitsMessage(l *queue.Limits) *wire.Limits {
+	if *l == (queue.Limits{}) {
+		return nil
+	}
+	return &wire.Limits{
+		MemKib: l.MemKiB, SwapKib: l.SwapKiB, CpuNs: int64(l.CPU), Processes: int64(l.Processes), Threads: int64(l.Threads),
+		FileKib: l.FileKiB, DataKib: l.DataKiB, StackKib: l.StackKiB, CoreKib: l.CoreKiB,
 	}
 }
 

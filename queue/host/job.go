@@ -53,21 +53,16 @@ type job struct {
 	reason   string
 	failed   bool // it never ran
 
-	kill    *killOrder // the first one counts
+	kill    *killOrder // the first one's exit code and reason count
 	discard bool       // the job is no longer ours: nothing is written to its user's files
 
+	pressedAt time.Time // when the order in force came
+	steps     []step    // of it that are to come
 	killAt    time.Time // when KILL begins; zero = not yet ordered
 	nextRound time.Time // of KILL
 	round     time.Duration
 
 	written chan struct{} // closed when the output is delivered
-}
-
-// killOrder is the daemon's, or the session's, wish to end a job.
-type killOrder struct {
-	exitCode int
-	reason   string
-	grace    time.Duration // between TERM and KILL; 0 = KILL at once
 }
 
 // disown keeps the job's output from its user's files, unless it is being written already.

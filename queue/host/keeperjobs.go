@@ -26,7 +26,7 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Attempt:
 		if j := k.jobs[keyOf(body)]; j != nil {
 			j.disown()
-			k.end(j, killOrder{reason: "no longer this host's"})
+			k.end(j, atOnce("no longer this host's"))
 		}
 		return
 	}
@@ -83,6 +83,9 @@ func (k *keeper) fork(j *job) {
 	}
 	j.phase = running
 	k.mains[j.pid] = j
+	if isWatched(j.start.GetLimits()) {
+		k.watched++
+	}
 	k.sampleSoon(j, now)
 	k.out.send(&frame{kind: frameStarted, body: &wire.Started{
 		Attempt: j.key.wire(), Pid: int32(j.pid), AtUnixNs: now.UnixNano(),
@@ -136,6 +139,9 @@ func (k *keeper) toFinish(j *job) {
 	delete(k.mains, j.pid)
 	delete(k.marks, j.mark)
 	delete(k.ending, j)
+	if j.pid != 0 && isWatched(j.start.GetLimits()) {
+		k.watched--
+	}
 	go func() {
 		k.finish(j)
 		close(j.written)
@@ -158,11 +164,11 @@ func (k *keeper) signal(s *wire.Signal) {
 	number := unix.Signal(s.GetSignal())
 	switch {
 	case number == 0:
-		k.end(j, killOrder{exitCode: int(s.GetExitCode()), reason: s.GetReason(), grace: j.grace()})
+		k.end(j, j.orderOf(int(s.GetExitCode()), s.GetReason(), time.Duration(s.GetWarningNs())))
 	case number < 0 || number > 64:
 		k.warn("signal job %s: there is no signal %d", j.key, number)
 	case number == unix.SIGKILL:
-		k.end(j, killOrder{reason: s.GetReason()})
+		k.end(j, atOnce(s.GetReason()))
 	case number == unix.SIGSTOP || number == unix.SIGCONT:
 		for range 2 { // the second time finds what the first one's processes forked meanwhile
 			k.signalJob(j, number)
@@ -171,77 +177,5 @@ func (k *keeper) signal(s *wire.Signal) {
 		if err := ignoreGone(unix.Kill(-j.pid, number)); err != nil {
 			k.warn("signal job %s: %v", j.key, err)
 		}
-	}
-}
-
-// end begins to end a job: TERM, the grace, KILL until nothing is left. A later order can only shorten the grace.
-func (k *keeper) end(j *job, order killOrder) {
-	now := time.Now()
-	if j.kill == nil && j.phase <= running {
-		j.kill = &order
-	}
-	if j.phase != running && j.phase != sweeping {
-		return
-	}
-	killAt := now.Add(order.grace)
-	if j.killAt.IsZero() || killAt.Before(j.killAt) {
-		j.killAt = killAt
-	}
-	k.ending[j] = true
-	if order.grace > 0 {
-		k.signalJob(j, unix.SIGTERM)
-		k.signalJob(j, unix.SIGCONT) // a stopped process takes no TERM
-		return
-	}
-	k.killRound(j, now)
-}
-
-// endAll ends all jobs at once; silent ones write no output, because they are no longer ours.
-func (k *keeper) endAll(reason string, silent bool) {
-	for _, j := range k.jobs {
-		if silent {
-			j.disown()
-		}
-		k.end(j, killOrder{reason: reason})
-	}
-}
-
-func (k *keeper) signalJob(j *job, number unix.Signal) {
-	tree, err := k.treeOf(j)
-	if err == nil {
-		err = signalTree(tree, number)
-	}
-	if err != nil {
-		k.warn("signal job %s: %v", j.key, err)
-	}
-}
-
-// killRound kills what is there now; what is forked meanwhile is the next round's.
-func (k *keeper) killRound(j *job, now time.Time) {
-	tree, err := k.treeOf(j)
-	if err == nil {
-		err = killTree(tree, unix.Getpgrp())
-	}
-	if err != nil && j.round == 0 { // once: the other rounds would say the same
-		k.warn("kill job %s: %v", j.key, err)
-	}
-	j.round = min(max(2*j.round, firstRound), lastRound)
-	j.nextRound = now.Add(j.round)
-}
-
-// sweep looks whether a job whose main process ended has left any behind, and ends those.
-func (k *keeper) sweep(j *job) {
-	left, err := k.hasOrphans(j)
-	if err != nil {
-		k.warn("look for processes of job %s: %v", j.key, err)
-		left = true // look again later
-	}
-	if !left {
-		k.toFinish(j)
-		return
-	}
-	if j.phase == running {
-		j.phase = sweeping
-		k.end(j, killOrder{grace: min(j.grace(), sweepGrace)})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -98,18 +99,48 @@ func TestEndLeavesNoProcess(t *testing.T) {
 	}
 }
 
-func TestGraceBetweenTermAndKill(t *testing.T) {
+// A job that is to end hears INT, TERM and KILL, after the signal of a limit that it has reached, with time to act on each.
+func TestSignalsOfTheEnd(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	for exitCode, order := range map[int32][]string{
+		130: {"INT", "TERM"}, 140: {"USR2", "INT", "TERM"}, 152: {"XCPU", "INT", "TERM"}, 3: {"INT", "TERM"},
+	} {
+		for i, last := range order {
+			dir := t.TempDir()
+			var script strings.Builder
+			for _, name := range order[:i] {
+				fmt.Fprintf(&script, "trap 'echo %s >> heard' %s; ", name, name)
+			}
+			fmt.Fprintf(&script, "trap 'echo %s >> heard; exit 9' %s; echo > ready; while :; do sleep 0.01; done", last, last)
+			key := d.begin(newStart(script.String(), func(s *wire.Start) { s.Cwd, s.KillGraceNs = dir, int64(200*time.Millisecond) }))
+			awaitFile(t, filepath.Join(dir, "ready"))
+			d.signal(key, 0, exitCode, "why")
+			d.signal(key, 0, exitCode, "why") // as after a reconnection: nothing is heard twice
+			if ended := d.end(key); ended.ExitCode != exitCode || ended.Reason != "why" {
+				t.Errorf("%v: %v", order, ended)
+			}
+			if got, want := readFile(t, filepath.Join(dir, "heard")), strings.Join(order[:i+1], "\n")+"\n"; got != want {
+				t.Errorf("exit code %d: heard %q, want %q", exitCode, got, want)
+			}
+		}
+	}
+}
+
+// The time after the warning at the run limit is its own, and bkill does not wait for its end.
+func TestKillAfterWarning(t *testing.T) {
 	d := newDaemon(t)
 	startHost(t, d)
 	dir := t.TempDir()
-	key := d.begin(newStart(`trap "echo saved > saved; exit 9" TERM; echo > ready; while :; do sleep 0.01; done`, func(s *wire.Start) { s.Cwd = dir }))
+	key := d.begin(newStart(`trap "echo > warned" USR2; echo > ready; while :; do sleep 0.01; done`, func(s *wire.Start) { s.Cwd, s.KillGraceNs = dir, 1 }))
 	awaitFile(t, filepath.Join(dir, "ready"))
-	d.signal(key, 0, 140, "run limit")
+	d.send(&wire.DaemonMessage{Body: &wire.DaemonMessage_Signal{Signal: &wire.Signal{
+		Attempt: key.wire(), ExitCode: 140, Reason: "run limit", WarningNs: int64(time.Hour),
+	}}})
+	awaitFile(t, filepath.Join(dir, "warned"))
+	d.signal(key, 0, 130, "killed by its owner")
 	if ended := d.end(key); ended.ExitCode != 140 || ended.Reason != "run limit" {
 		t.Errorf("%v", ended)
-	}
-	if readFile(t, filepath.Join(dir, "saved")) != "saved\n" {
-		t.Error("the job had no time to act on TERM")
 	}
 }
 
@@ -138,7 +169,8 @@ func TestKillBeforeStart(t *testing.T) {
 	d := newDaemon(t)
 	startHost(t, d)
 	for range 50 {
-		s := newStart("sleep 1000")
+		// A dash that is about to run a command may lose INT.
+		s := newStart("sleep 1000", func(s *wire.Start) { s.KillGraceNs = int64(10 * time.Millisecond) })
 		key := d.begin(s)
 		d.signal(key, 0, 130, "killed by its owner")
 		if ended := d.end(key); ended.ExitCode != 130 || ended.Reason != "killed by its owner" {

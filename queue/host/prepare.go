@@ -69,6 +69,9 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) 
 	if err := k.writeScript(&p, s.GetCommand(), key); err != nil {
 		return p, err
 	}
+	if p.argv, err = limitedCommand(s.GetLimits(), p.argv); err != nil {
+		return p, err
+	}
 	p.env = environment(s.GetEnv(), p.account, p.script)
 	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,14 @@ import (
 // process is what /proc/PID/stat says of one process.
 type process struct {
 	pid, ppid, pgid, sid int
-	start                uint64 // in clock ticks since boot; with the pid it names the process for ever
-	swapKiB, rssKiB      int64  // virtual size, resident size
+	start                uint64        // in clock ticks since boot; with the pid it names the process for ever
+	swapKiB, rssKiB      int64         // virtual size, resident size
+	cpu                  time.Duration // user + system, with that of children it has waited for
+	threads              int
 }
+
+// clockTick is the unit of times in /proc, the same on every Linux.
+const clockTick = 10 * time.Millisecond
 
 var errNoStat = errors.New("unreadable process status")
 
@@ -45,7 +51,10 @@ func parseStat(pid int, stat []byte) (process, error) {
 		return process{}, errNoStat
 	}
 	p := process{pid: pid}
-	for field, into := range map[int]*int{1: &p.ppid, 2: &p.pgid, 3: &p.sid} {
+	var user, system, userChildren, systemChildren int
+	for field, into := range map[int]*int{
+		1: &p.ppid, 2: &p.pgid, 3: &p.sid, 11: &user, 12: &system, 13: &userChildren, 14: &systemChildren, 17: &p.threads,
+	} {
 		number, err := strconv.Atoi(string(fields[field]))
 		if err != nil {
 			return process{}, errNoStat
@@ -59,6 +68,7 @@ func parseStat(pid int, stat []byte) (process, error) {
 	if errors.Join(errs[:]...) != nil {
 		return process{}, errNoStat
 	}
+	p.cpu = clockTick * time.Duration(user+system+userChildren+systemChildren)
 	p.swapKiB /= 1024
 	p.rssKiB *= int64(os.Getpagesize() / 1024)
 	return p, nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -17,8 +18,11 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	p, err := parseStat(7, []byte("7 (a ) R 1 2 3) S 1 5 6 0 -1 4194560 4 0 0 0 0 0 0 0 20 0 1 0 4711 10240000 300 18446744073709551615 1 1\n"))
-	want := process{pid: 7, ppid: 1, pgid: 5, sid: 6, start: 4711, swapKiB: 10000, rssKiB: int64(300 * os.Getpagesize() / 1024)}
+	p, err := parseStat(7, []byte("7 (a ) R 1 2 3) S 1 5 6 0 -1 4194560 4 0 0 0 3 4 5 6 20 0 2 0 4711 10240000 300 18446744073709551615 1 1\n"))
+	want := process{
+		pid: 7, ppid: 1, pgid: 5, sid: 6, start: 4711, swapKiB: 10000, rssKiB: int64(300 * os.Getpagesize() / 1024),
+		cpu: 180 * time.Millisecond, threads: 2,
+	}
 	if err != nil || p != want {
 		t.Errorf("%+v, %v", p, err)
 	}

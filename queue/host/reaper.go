@@ -174,11 +174,7 @@ func (k *keeper) rootsOf(j *job) []int {
 func (k *keeper) untilNext(now time.Time) time.Duration {
 	next := k.nextSample
 	for j := range k.ending {
-		at := j.nextRound
-		if at.Before(j.killAt) {
-			at = j.killAt
-		}
-		if at.Before(next) {
+		if at := j.nextDue(); at.Before(next) {
 			next = at
 		}
 	}
@@ -202,10 +198,10 @@ func (k *keeper) pass(now time.Time) {
 		k.out.send(&frame{kind: frameExpired})
 	}
 	for j := range k.ending {
-		if now.Before(j.killAt) || now.Before(j.nextRound) {
+		if now.Before(j.nextDue()) {
 			continue
 		}
-		k.killRound(j, now)
+		k.due(j, now)
 		if !j.ended.IsZero() {
 			k.sweep(j)
 		}
@@ -219,7 +215,7 @@ func (k *keeper) pass(now time.Time) {
 		}
 	}
 	if !now.Before(k.nextSample) {
-		k.lastSample, k.nextSample = now, now.Add(k.config.SampleEvery)
+		k.lastSample, k.nextSample = now, now.Add(k.sampleEvery())
 		if len(k.mains) > 0 {
 			go func() {
 				table, err := readProcesses()
@@ -241,12 +237,19 @@ func (k *keeper) sampleSoon(j *job, now time.Time) {
 		j.sampled([]process{p})
 	}
 	soon := now.Add(youngSample)
-	if rest := k.lastSample.Add(sampleRest); soon.Before(rest) {
+	if rest := k.lastSample.Add(min(sampleRest, k.sampleEvery())); soon.Before(rest) {
 		soon = rest
 	}
 	if soon.Before(k.nextSample) {
 		k.nextSample = soon
 	}
+}
+
+func (k *keeper) sampleEvery() time.Duration {
+	if k.watched > 0 {
+		return min(k.config.SampleEvery, watchEvery)
+	}
+	return k.config.SampleEvery
 }
 
 func (k *keeper) sampled(s sample) {
@@ -256,7 +259,9 @@ func (k *keeper) sampled(s sample) {
 		return
 	}
 	for _, j := range k.mains {
-		j.sampled(s.table.tree(k.rootsOf(j)))
+		tree := s.table.tree(k.rootsOf(j))
+		j.sampled(tree)
+		k.watch(j, tree)
 	}
 }
 

@@ -22,6 +22,7 @@ type report struct {
 	started    time.Time
 	ended      time.Time
 	exitCode   int
+	reason     string // why it was ended, where it was
 	cpu        time.Duration
 	memMiB     int64
 	swapMiB    int64
@@ -39,6 +40,9 @@ func (r report) head() string {
 	name, verdict, result := r.title(), "Done", "Successfully completed."
 	if r.exitCode != 0 {
 		verdict, result = "Exited", fmt.Sprintf("Exited with exit code %d.", r.exitCode)
+		if strings.HasPrefix(r.reason, "TERM_") { // as LSF 10.1
+			result = r.reason + ".\n" + result
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Sender: LSF System <%s>\n", r.sender)

@@ -101,6 +101,16 @@ const (
 	FieldRunLimit   Field = "runLimit"
 	FieldPriority   Field = "priority"
 	FieldRerunnable Field = "rerunnable"
+
+	FieldMemLimit     Field = "memLimit"
+	FieldSwapLimit    Field = "swapLimit"
+	FieldCPULimit     Field = "cpuLimit"
+	FieldProcessLimit Field = "processLimit"
+	FieldThreadLimit  Field = "threadLimit"
+	FieldFileLimit    Field = "fileLimit"
+	FieldDataLimit    Field = "dataLimit"
+	FieldStackLimit   Field = "stackLimit"
+	FieldCoreLimit    Field = "coreLimit"
 )
 
 // Acted is what became of one job of an ActRequest.
@@ -166,7 +176,7 @@ type Params struct {
 	History       time.Duration `json:"history"`     // and in bhist and bacct; 0 = there is no history
 	MaxArray      int           `json:"maxArray"`    // the highest index of an array
 	MaxJobs       int           `json:"maxJobs"`     // jobs and started elements in memory
-	KillGrace     time.Duration `json:"killGrace"`   // between TERM and KILL
+	KillGrace     time.Duration `json:"killGrace"`   // between INT, TERM and KILL
 }
 
 // Waited is the answer of GET /v1/jobs/{id}/wait.
