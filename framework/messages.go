@@ -79,9 +79,7 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 	if o.AllocationInfo != nil {
 		f.Role = o.AllocationInfo.GetRole()
 	}
-	if o.Unavailability != nil {
-		f.UnavailableFrom = time.Unix(0, o.Unavailability.Start.Nanoseconds)
-	}
+	f.UnavailableFrom, f.UnavailableUntil = timesOf(o.Unavailability)
 	for i := range o.Resources {
 		r := &o.Resources[i]
 		if !plain(r) {
@@ -105,6 +103,36 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 }
 
 func reserved(r *mesos.Resource) bool { return len(r.Reservations) > 0 }
+
+// timesOf gives the beginning and the end of a maintenance; zero = there is none, or no known end.
+func timesOf(u *mesos.Unavailability) (from, until time.Time) {
+	if u == nil {
+		return from, until
+	}
+	from = time.Unix(0, u.Start.Nanoseconds)
+	if u.Duration != nil {
+		until = from.Add(time.Duration(u.Duration.Nanoseconds))
+	}
+	return from, until
+}
+
+func inverseOffersOf(list []mesos.InverseOffer) fleet.InverseOffers {
+	var offers fleet.InverseOffers
+	for i := range list {
+		o := fleet.InverseOffer{ID: list[i].OfferID.Value, Agent: list[i].GetAgentID().GetValue()}
+		o.From, o.Until = timesOf(&list[i].Unavailability)
+		offers = append(offers, o)
+	}
+	return offers
+}
+
+func inverseCall(a fleet.AnswerInverse) *scheduler.Call {
+	answer := calls.DeclineInverseOffers
+	if a.Accept {
+		answer = calls.AcceptInverseOffers
+	}
+	return answer(offerIDs(a.IDs)...).With(calls.RefuseSeconds(a.Refuse))
+}
 
 // attributes are those of the offer's agent, and its fault domain as @region and @zone.
 func attributes(o *mesos.Offer) map[string]string {
@@ -244,6 +272,9 @@ func updateOf(s *mesos.TaskStatus) (fleet.Update, bool) {
 	u := fleet.Update{
 		Task: s.TaskID.Value, State: state, Reason: s.GetMessage(),
 		InvalidOffers: s.Reason != nil && *s.Reason == mesos.REASON_INVALID_OFFERS,
+	}
+	if s.Reason != nil && *s.Reason == mesos.REASON_AGENT_DRAINING {
+		u.Reason = strings.TrimSpace("its agent is drained " + u.Reason)
 	}
 	if s.AgentID != nil {
 		u.Agent = s.AgentID.Value

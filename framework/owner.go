@@ -20,9 +20,6 @@ const (
 	tickEvery = 250 * time.Millisecond
 	// patience is how long the offers of a launch may wait for the store and the batch system.
 	patience = 700 * time.Millisecond
-	// inverseRefuse keeps a declined inverse offer away. Hosts are not moved for maintenance: new ones are not started on
-	// such agents, and what the operator ends is replaced.
-	inverseRefuse = 10 * time.Minute
 	// doubtRefuse keeps offers away while another instance may lead.
 	doubtRefuse = 5 * time.Second
 )
@@ -159,11 +156,9 @@ func (o *owner) event(e *scheduler.Event) {
 			o.step(fleet.AgentLost{Agent: e.Failure.AgentID.Value})
 		}
 	case scheduler.Event_INVERSE_OFFERS:
-		var ids []mesos.OfferID
-		for _, offer := range e.InverseOffers.GetInverseOffers() {
-			ids = append(ids, offer.OfferID)
-		}
-		o.call(calls.DeclineInverseOffers(ids...).With(calls.RefuseSeconds(inverseRefuse)))
+		o.step(inverseOffersOf(e.InverseOffers.GetInverseOffers()))
+	case scheduler.Event_RESCIND_INVERSE_OFFER:
+		o.step(fleet.RescindInverse{ID: e.RescindInverseOffer.GetInverseOfferID().Value})
 	default: // MESSAGE, operations and what later versions send is not for us
 	}
 }
@@ -236,6 +231,8 @@ func (o *owner) route(e fleet.Effect) {
 	case fleet.Decline:
 		o.declined.Add(int64(len(e.Offers)))
 		o.call(declineCall(e))
+	case fleet.AnswerInverse:
+		o.call(inverseCall(e))
 	case fleet.Kill:
 		o.kills.Add(1)
 		o.work.calls = append(o.work.calls, order{session: o.session, call: calls.Kill(e.Task, e.Agent)})

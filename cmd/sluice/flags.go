@@ -59,6 +59,35 @@ func (f *slowdownFlag) Set(text string) error {
 	return nil
 }
 
+// partFlag sets a part of a whole, as a percentage or as a fraction.
+type partFlag struct {
+	part     *float64
+	fallback float64 // what 0 means
+}
+
+var _ pflag.Value = (*partFlag)(nil)
+
+func (f *partFlag) String() string {
+	if f.part == nil {
+		return ""
+	}
+	return strconv.FormatFloat(100*orDefault(*f.part, f.fallback), 'g', 4, 64) + "%"
+}
+func (f *partFlag) Type() string { return "percentage" }
+
+func (f *partFlag) Set(text string) error {
+	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	part, err := strconv.ParseFloat(number, 64)
+	if percent {
+		part /= 100
+	}
+	if err != nil || !(part > 0 && part <= 1) {
+		return errors.New("want a part of all hosts, above 0% and up to 100%")
+	}
+	*f.part = part
+	return nil
+}
+
 // intentFlag sets an intent.
 type intentFlag struct{ intent *controller.Intent }
 
@@ -126,6 +155,10 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.IntVar(&hosts.MaxHostSlots, "max-host-slots", hosts.MaxHostSlots, "slots of one host at most; 0 is as many as its agent gives")
 	f.IntVar(&hosts.HostsPerAgent, "hosts-per-agent", orDefault(hosts.HostsPerAgent, 1), "hosts on one agent at most")
 	f.Func("constraint", "FIELD:OPERATOR[:VALUE] that an agent must meet (rack:IN:a,b, hostname:UNLIKE:gpu.*, @zone:GROUP_BY:3); repeatable, all hold", hosts.Constrain)
+	f.DurationVar(&hosts.MaintenanceLead, "maintenance-lead", orDefault(hosts.MaintenanceLead, time.Hour), "how long before a maintenance of an agent its hosts take no more jobs")
+	f.Var(&partFlag{&hosts.MaxDisruption, 0.25}, "max-disruption", "part of all hosts closed at once for maintenance or age, 25% or 0.25; one always may be")
+	f.DurationVar(&hosts.HostTTL, "host-ttl", hosts.HostTTL, "age at which a host is drained and replaced, give or take a tenth; 0 is never")
+	f.DurationVar(&hosts.DemandDelay, "demand-delay", hosts.DemandDelay, "how long slots must be wanted without a pause before an offer is taken")
 	f.DurationVar(&hosts.IdleTimeout, "idle-timeout", orDefault(hosts.IdleTimeout, time.Minute), "a host without a job is released after it")
 	f.StringVar(&c.Framework.Name, "name", c.Framework.Name, "name of the framework; begins the names of hosts")
 	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it")

@@ -55,7 +55,7 @@ func (f *Fleet) whyNot(p plan, c *candidate) string {
 	switch {
 	case c.barred != "":
 		return "constraint " + c.barred
-	case f.soonAway(c):
+	case f.near(&c.unavailable):
 		return whyMaintenance
 	case f.agents[c.agent].until.After(f.now):
 		return whyFailures

@@ -21,6 +21,17 @@ type Config struct {
 	HostsPerAgent int
 	// GPUAgentsForCPU lets jobs without GPUs use agents with GPUs.
 	GPUAgentsForCPU bool
+	// MaintenanceLead is how long before a maintenance of an agent no host is started there, and those that are there take no
+	// more jobs; 1 h.
+	MaintenanceLead time.Duration
+	// HostTTL is the age at which hosts are closed, and launched anew if they are needed, give or take a tenth; 0 = any.
+	HostTTL time.Duration
+	// DemandDelay is for how long slots must have been wanted without a pause before an offer is taken; 0. The floor and
+	// hosts that only have to be opened again do not wait.
+	DemandDelay time.Duration
+	// MaxDisruption is the part of all hosts that may be closed at once for reasons that can wait (maintenance, age), but one
+	// always may; 0.25.
+	MaxDisruption float64
 	// Constraints are conditions that an agent must meet, all of them.
 	Constraints []Constraint
 	// MaxLaunchesPerStep bounds the hosts launched at once; 256.
@@ -65,6 +76,10 @@ func (c Config) Validate() error {
 		{"forget timeout", c.ForgetAfter.Seconds()},
 		{"reconcile period", c.ReconcileEvery.Seconds()},
 		{"stale timeout", c.StaleAfter.Seconds()},
+		{"maintenance lead", c.MaintenanceLead.Seconds()},
+		{"host ttl", c.HostTTL.Seconds()},
+		{"demand delay", c.DemandDelay.Seconds()},
+		{"max disruption", c.MaxDisruption},
 		{"decline time", c.DeclineFor.Seconds()},
 		{"revive period", c.ReviveEvery.Seconds()},
 		{"longest revive period", c.ReviveMax.Seconds()},
@@ -72,6 +87,9 @@ func (c Config) Validate() error {
 		if v.value < 0 || math.IsNaN(v.value) || math.IsInf(v.value, 0) {
 			return fmt.Errorf("check fleet: %s is %v: want a number from 0", v.name, v.value)
 		}
+	}
+	if c.MaxDisruption > 1 {
+		return fmt.Errorf("check fleet: max disruption is %v: want a part of all hosts, from 0 to 1", c.MaxDisruption)
 	}
 	if len(c.Constraints) > maxConstraints {
 		return fmt.Errorf("check fleet: %d constraints: at most %d are possible", len(c.Constraints), maxConstraints)
@@ -96,6 +114,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.ForgetAfter, time.Hour)
 	setDefault(&c.ReconcileEvery, 15*time.Minute)
 	setDefault(&c.StaleAfter, 30*time.Second)
+	setDefault(&c.MaintenanceLead, time.Hour)
+	setDefault(&c.MaxDisruption, 0.25)
 	setDefault(&c.DeclineFor, 10*time.Minute)
 	setDefault(&c.ReviveEvery, 5*time.Second)
 	setDefault(&c.ReviveMax, 2*time.Minute)

@@ -33,7 +33,10 @@
 //   - Capacity taken never exceeds the goal: supply after a launch ≤ goal.
 //   - Nothing is launched that no pending job needs, but for the goal's floor.
 //   - Each offer is answered in the Step that sees it; one Launch uses offers of one agent and role.
-//   - At most Config.HostsPerAgent hosts on an agent.
+//   - At most Config.HostsPerAgent hosts on an agent, and none on one that breaks a constraint or is soon under maintenance.
+//   - No more than Config.MaxDisruption of the hosts are closed at once for maintenance or age. (But for those whose
+//     maintenance has begun.)
+//   - An agent is given away for maintenance only when its hosts are closed, empty and being ended.
 //   - A task is killed only after a snapshot that is later than the confirmed closing of its host showed the host closed
 //     and empty. (But for a task whose host the batch system does not know.)
 //   - A closed host that could serve is reopened before an offer is taken.

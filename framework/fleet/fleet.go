@@ -37,6 +37,8 @@ type Fleet struct {
 	strangers map[string]Update // tasks that no member knows, until a snapshot tells whether the batch system does
 	trouble
 	choice
+	maintenance
+	age
 	first     first
 	idling    bool // as of the newest goal: see futile
 	withheld  int  // see Stats
@@ -149,6 +151,8 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 	switch in := in.(type) {
 	case Goal:
 		f.takeGoal(in)
+		f.maintain()
+		f.retire()
 		f.scale()
 		f.repeat()
 		f.interest()
@@ -163,12 +167,19 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 		f.interest()
 	case AgentLost:
 		f.agentLost(in.Agent)
+	case InverseOffers:
+		f.takeInverse(in)
+		f.interest()
+	case RescindInverse:
+		f.rescindInverse(in.ID)
+		f.interest()
 	case Drain:
 		f.drain(in.Host)
 		f.interest()
 	case Result:
 		f.takeResult(in)
 	case Tick:
+		f.maintain()
 		f.repeat()
 		f.interest()
 	default:

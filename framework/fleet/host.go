@@ -44,15 +44,21 @@ type Cause string
 
 // The causes.
 const (
-	CauseSurplus  Cause = "surplus"  // the goal fell
-	CauseIdle     Cause = "idle"     // no job for too long
-	CauseRoom     Cause = "room"     // its slots are needed for a job that does not fit it
-	CauseGrow     Cause = "grow"     // it keeps a larger host off its agent that a pending job needs
-	CauseLate     Cause = "late"     // it did not start or join in time
-	CauseLost     Cause = "lost"     // the batch system lost it
-	CauseOperator Cause = "operator" // an operator ordered it
-	CauseStranger Cause = "stranger" // a task of ours that neither the fleet nor the batch system knows
+	CauseSurplus     Cause = "surplus"     // the goal fell
+	CauseIdle        Cause = "idle"        // no job for too long
+	CauseRoom        Cause = "room"        // its slots are needed for a job that does not fit it
+	CauseGrow        Cause = "grow"        // it keeps a larger host off its agent that a pending job needs
+	CauseLate        Cause = "late"        // it did not start or join in time
+	CauseLost        Cause = "lost"        // the batch system lost it
+	CauseOperator    Cause = "operator"    // an operator ordered it
+	CauseMaintenance Cause = "maintenance" // a maintenance of its agent is near
+	CauseAge         Cause = "age"         // it is older than hosts may get
+	CauseKilled      Cause = "killed"      // somebody else ends its task: an operator, or Mesos because its agent is drained
+	CauseStranger    Cause = "stranger"    // a task of ours that neither the fleet nor the batch system knows
 )
+
+// voluntary says that the cause could have waited: MaxDisruption bounds how many hosts at once are closed for one.
+func (c Cause) voluntary() bool { return c == CauseMaintenance || c == CauseAge }
 
 func (c Cause) reopenable() bool { return c == CauseSurplus || c == CauseIdle || c == CauseRoom }
 
@@ -62,6 +68,7 @@ type Offer struct {
 	Free                      Resources
 	ReservedCPUs              float64           // the part of Free.CPUs that is reserved for the role
 	Attributes                map[string]string // of the agent; not to be changed after it was given to Step
-	// UnavailableFrom is when a maintenance of the agent begins; zero = none is planned.
-	UnavailableFrom time.Time
+	// UnavailableFrom is when a maintenance of the agent begins; zero = none is planned. A zero UnavailableUntil = it has no
+	// known end.
+	UnavailableFrom, UnavailableUntil time.Time
 }

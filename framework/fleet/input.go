@@ -6,7 +6,8 @@ import (
 	"sluice/queue"
 )
 
-// Input is one thing that happened: Goal, Offers, Update, Connection, AgentLost, Drain, Result or Tick.
+// Input is one thing that happened: Goal, Offers, InverseOffers, RescindInverse, Update, Connection, AgentLost, Drain, Result or
+// Tick.
 type Input interface{ input() }
 
 // Goal is what the controller wants, and the snapshot of the batch system that it was computed from. Each gets a new
@@ -71,7 +72,7 @@ type Output struct {
 	Effects []Effect // in order
 }
 
-// Effect is one thing to do: Launch, Decline, Kill, Suppress, Revive, Reconcile, CloseHost, OpenHost or RemoveHost.
+// Effect is one thing to do: Launch, Decline, AnswerInverse, Kill, Suppress, Revive, Reconcile, CloseHost, OpenHost or RemoveHost.
 type Effect interface{ effect() }
 
 // Launch adds Host to the batch system and then accepts the offers with one task. If the host cannot be added, the offers

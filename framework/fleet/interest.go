@@ -15,6 +15,7 @@ type connection struct {
 }
 
 func (f *Fleet) connect(c Connection) {
+	f.voidInverse()
 	if !c.Up {
 		f.up = false
 		return
@@ -35,7 +36,8 @@ func (f *Fleet) wanted() int {
 	if f.hold.After(f.now) {
 		return 0
 	}
-	return f.plan().total()
+	p := f.ripe(f.plan())
+	return p.total()
 }
 
 // interest tells the master whether offers are wanted: never when nothing is, and again when something is. While the same

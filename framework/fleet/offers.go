@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// maintenanceLead is how long before a maintenance no host is started on the agent.
-	maintenanceLead = time.Hour
 	// restFor keeps the rest of an agent away while more hosts could still be placed on it.
 	restFor = time.Second
 	// maxShapes bounds the kinds of host that are looked for in one Step; others get their turn after the next revive.
@@ -33,7 +31,7 @@ type candidate struct {
 	free                  Resources
 	reserved              bool
 	attributes            map[string]string
-	unavailable           time.Time
+	unavailable           window
 	barred                string // the constraint that its agent breaks in any case
 	taken                 bool
 }
@@ -47,7 +45,7 @@ func (f *Fleet) takeOffers(offers []Offer) {
 	f.tally(candidates)
 	decline := f.jitter(f.cfg.DeclineFor, 0.2)
 	f.reopen()
-	p := f.plan()
+	p := f.ripe(f.plan())
 	if f.hold.After(f.now) {
 		p = plan{}
 	}
@@ -72,7 +70,8 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 			ids = append(ids, o.ID)
 			all = append(all, candidate{
 				agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
-				unavailable: o.UnavailableFrom, offers: ids[len(ids)-1 : len(ids) : len(ids)],
+				unavailable: window{from: o.UnavailableFrom, until: o.UnavailableUntil},
+				offers:      ids[len(ids)-1 : len(ids) : len(ids)],
 			})
 			c = &all[len(all)-1]
 			byKey[k] = c
@@ -123,12 +122,7 @@ func portions(have, each float64) int {
 
 // usable says whether a host may be put on the candidate's agent now.
 func (f *Fleet) usable(c *candidate) bool {
-	return !c.taken && c.barred == "" && !f.soonAway(c) && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
-}
-
-// soonAway says whether a maintenance of the candidate's agent is too near.
-func (f *Fleet) soonAway(c *candidate) bool {
-	return !c.unavailable.IsZero() && c.unavailable.Before(f.now.Add(maintenanceLead))
+	return !c.taken && c.barred == "" && !f.near(&c.unavailable) && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
 }
 
 // allocate launches hosts for the classes in order.

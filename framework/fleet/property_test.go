@@ -44,6 +44,7 @@ func (w *world) act() {
 			}
 		}},
 		{1, w.flipAgent},
+		{1, w.maintenance},
 		{1, w.rescind},
 		{1, w.fail},
 		{2, func() { w.goal = w.between(0, 12) }},
@@ -120,6 +121,25 @@ func (w *world) offer() {
 	if len(batch) > 0 {
 		w.step(batch)
 	}
+}
+
+// maintenance plans one of an agent, or cancels one.
+func (w *world) maintenance() {
+	if !w.connected {
+		return
+	}
+	if w.inverse > 0 && w.chance(3) {
+		w.step(RescindInverse{ID: fmt.Sprintf("I%d", w.between(1, w.inverse))})
+		return
+	}
+	w.inverse++
+	o := InverseOffer{ID: fmt.Sprintf("I%d", w.inverse), Agent: fmt.Sprintf("S%d", w.between(0, len(w.agents)-1))}
+	o.From = w.now.Add(time.Duration(w.between(-60, 3*3600)) * time.Second)
+	if w.chance(2) {
+		o.Until = o.From.Add(time.Hour)
+	}
+	w.asked[o.ID] = o
+	w.step(InverseOffers{o})
 }
 
 func (w *world) rescind() {
@@ -297,6 +317,8 @@ func TestFleetInvariants(t *testing.T) {
 			HostsPerAgent: rapid.IntRange(1, 2).Draw(t, "hosts per agent"),
 			MaxHostSlots:  rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max host slots"),
 			SlotCPUs:      rapid.SampledFrom([]float64{1, 0.5}).Draw(t, "slot cpus"),
+			HostTTL:       rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Minute}).Draw(t, "host ttl"),
+			DemandDelay:   rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Second}).Draw(t, "demand delay"),
 			IdleTimeout:   30 * time.Second, JoinTimeout: 45 * time.Second, UnreachableAfter: 40 * time.Second,
 		}
 		w := newWorld(t, cfg)

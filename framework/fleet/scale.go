@@ -20,6 +20,7 @@ func (f *Fleet) scale() {
 	f.closeUseless()
 	p := f.plan()
 	f.noteFirst(p)
+	f.noteNeed(p)
 	f.noteScarcity(p)
 	f.idling, f.withheld = p.futile, 0
 	if p.futile {

@@ -59,9 +59,16 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) {
 	}
 	s.now = s.now.Add(time.Millisecond)
 	switch d.Cmd {
+	case "inverse":
+		s.step(s.inverse(d.Input))
+	case "rescind-inverse":
+		s.step(RescindInverse{ID: text("id")})
 	case "new":
 		s.names, s.hosts, s.order, s.kept = map[string]string{}, map[string]*queue.Host{}, nil, nil
 		s.cfg = Config{HostsPerAgent: number("hosts-per-agent", 1), MaxHostSlots: number("max-host-slots", 0)}
+		for key, d := range map[string]*time.Duration{"host-ttl": &s.cfg.HostTTL, "demand-delay": &s.cfg.DemandDelay} {
+			*d, _ = time.ParseDuration(text(key))
+		}
 		s.fleet = New(s.cfg, rand.New(rand.NewPCG(1, 1)), nil)
 		s.step(Connection{Up: true, Suppressed: true})
 	case "restart":
@@ -246,6 +253,30 @@ func (s *story) offers(lines string) (offers Offers) {
 	return offers
 }
 
+// inverse reads lines "I1 agent=S1 in=30m for=1h" of inverse offers.
+func (s *story) inverse(lines string) (offers InverseOffers) {
+	for line := range strings.Lines(lines) {
+		words := strings.Fields(line)
+		o := InverseOffer{ID: words[0]}
+		for _, word := range words[1:] {
+			key, value, _ := strings.Cut(word, "=")
+			d, err := time.ParseDuration(value)
+			switch {
+			case key == "agent":
+				o.Agent = value
+			case err != nil:
+				panic(err)
+			case key == "in":
+				o.From = s.now.Add(d)
+			case key == "for":
+				o.Until = o.From.Add(d)
+			}
+		}
+		offers = append(offers, o)
+	}
+	return offers
+}
+
 func (s *story) step(in Input) {
 	s.now = s.now.Add(time.Millisecond)
 	out := s.fleet.Step(s.now, in)
@@ -274,6 +305,8 @@ func (s *story) print(e Effect) {
 			e.Host.Role, e.Host.Spec.Slots, r.CPUs, r.MemMiB, r.GPUs, e.Offers, roughly(e.Refuse))
 	case Decline:
 		fmt.Fprintf(&s.out, "decline %v, away %s\n", e.Offers, roughly(e.Refuse))
+	case AnswerInverse:
+		fmt.Fprintf(&s.out, "answer inverse offers %v: %t, again after %s\n", e.IDs, e.Accept, roughly(e.Refuse))
 	case Kill:
 		fmt.Fprintf(&s.out, "kill %s on %s\n", s.alias(e.Task), e.Agent)
 	case Reconcile:

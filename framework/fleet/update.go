@@ -55,6 +55,10 @@ func (f *Fleet) alive(m *member, u Update) {
 		m.Ran = true
 		f.touch(m)
 	}
+	if u.State == TaskKilling && (m.State == Launching || m.State == Joining || m.State == Open) {
+		f.close(m, CauseKilled, reasonOf(u))
+		return
+	}
 	switch m.State {
 	case Launching:
 		if u.State == TaskRunning {

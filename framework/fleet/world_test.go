@@ -40,6 +40,9 @@ type world struct {
 	goal    int
 	floor   int
 
+	asked   map[string]InverseOffer // not answered yet
+	inverse int                     // made so far
+
 	revivedAt time.Time
 	launches  int
 	reopens   int
@@ -64,7 +67,7 @@ func newWorld(t *rapid.T, cfg Config) *world {
 		T: t, cfg: cfg.withDefaults(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), seed: seed,
 		rng:    rand.New(rand.NewPCG(seed, 2)),
 		stored: map[string]Host{}, agents: map[string]*agent{}, offers: map[string]Offer{}, tasks: map[string]*task{},
-		filters: map[string]time.Time{}, hosts: map[string]*queue.Host{},
+		filters: map[string]time.Time{}, hosts: map[string]*queue.Host{}, asked: map[string]InverseOffer{},
 	}
 	for i := range w.between(1, 6) {
 		a := &agent{up: true, hostname: fmt.Sprintf("node%d.example", i)}
@@ -96,6 +99,7 @@ func (w *world) restart() {
 func (w *world) disconnected() {
 	w.connected = false
 	clear(w.offers)
+	clear(w.asked)
 }
 
 func (w *world) connect() {
@@ -112,11 +116,13 @@ func (w *world) pass(d time.Duration) { w.now = w.now.Add(max(d, time.Millisecon
 func (w *world) step(in Input) {
 	w.pass(0)
 	before := w.fleet.Stats()
+	spare := w.fleet.disruptable()
 	drained := w.reopenable()
 	out := w.fleet.Step(w.now, in)
 	w.twin.step(w, in, out)
 	w.check(in, before, out)
 	w.checkDrained(drained, out)
+	w.checkDisruption(spare, out)
 	if !w.survives() {
 		return
 	}
@@ -163,6 +169,8 @@ func (w *world) perform(e Effect) {
 		w.revivedAt = w.now
 	case Reconcile:
 		w.reconcile(e)
+	case AnswerInverse:
+		w.promised(e)
 	}
 }
 
@@ -358,6 +366,39 @@ func (w *world) checkDrained(drained []string, out Output) {
 	})
 	if launched && !reopened {
 		w.Fatalf("launched while %v could have been reopened", drained)
+	}
+}
+
+// checkDisruption checks that no more hosts were closed for reasons that can wait than may be.
+func (w *world) checkDisruption(spare int, out Output) {
+	for _, e := range out.Effects {
+		c, ok := e.(CloseHost)
+		if !ok {
+			continue
+		}
+		m := w.fleet.members[c.Name]
+		if m.State != Closed || !m.Cause.voluntary() || !m.Since.Equal(w.now) || m.Cause == CauseMaintenance && !w.now.Before(w.fleet.windows[m.Agent].from) {
+			continue
+		}
+		if spare--; spare < 0 {
+			w.Fatalf("%s closed for %s: too many at once", c.Name, m.Cause)
+		}
+	}
+}
+
+// promised checks that an agent that is given away has no host that could still get a job.
+func (w *world) promised(a AnswerInverse) {
+	for _, id := range a.IDs {
+		o, ok := w.asked[id]
+		if !ok {
+			w.Fatalf("inverse offer %s answered twice, or never made", id)
+		}
+		delete(w.asked, id)
+		for _, m := range w.fleet.order {
+			if a.Accept && m.Agent == o.Agent && m.State != Gone && m.State != Releasing {
+				w.Fatalf("%s given away with host %s, %v", o.Agent, m.Name(), m.State)
+			}
+		}
 	}
 }
 
