@@ -18,6 +18,8 @@ type Modification struct {
 	Options []string
 	Spec    queue.Spec
 	Notes   []string // for standard error
+	// PerJob says that Spec.Need depends on the job's slots, and these were not given.
+	PerJob bool
 }
 
 // modGrammar knows options that are refused too.
@@ -28,8 +30,9 @@ var modGrammar = newGrammar("bmod", `x xn r rn J: Jn q: qn n: nn o: oo: on e: eo
 // modOptions are the options that are here, by themselves and with "n" at the end.
 var modOptions = strings.Fields("x r J q n o oo e eo i is w P W m R b t sp Z c M v F D S C p T")
 
-// ParseModification reads a bmod command line. Errors are ErrVersion, *UsageError or a Refusal.
-func ParseModification(args []string, now time.Time) (*Modification, error) {
+// ParseModification reads a bmod command line. slots are those of the job as it is, for resources of the whole job; 1 when that is not
+// known. Errors are ErrVersion, *UsageError or a Refusal.
+func ParseModification(args []string, now time.Time, slots int) (*Modification, error) {
 	options, words, err := modGrammar.parse(args)
 	if err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func ParseModification(args []string, now time.Time) (*Modification, error) {
 	case selectors[0].Ranges != nil:
 		return nil, notModified("Elements of a job array change only together")
 	}
-	b := submissionBuilder{place: SubmitPlace{Now: now}, Submission: Submission{Spec: queue.Spec{MinSlots: 1, MaxSlots: 1, Command: "x"}}}
+	b := submissionBuilder{place: SubmitPlace{Now: now}, Submission: Submission{Spec: queue.Spec{MinSlots: slots, MaxSlots: slots, Command: "x"}}}
 	m := &Modification{IDs: []queue.ID{{Job: selectors[0].Job}}}
 	for _, o := range options {
 		if err := m.option(&b, o); err != nil {
@@ -56,10 +59,12 @@ func ParseModification(args []string, now time.Time) (*Modification, error) {
 		if strings.Contains(text, "ptile") && !slices.Contains(m.Options, "n") {
 			return nil, notModified("span[ptile] needs the option -n beside it")
 		}
-		if b.Spec.Need, err = ParseResReq(text, b.Spec.MaxSlots, b.Spec.Need); err != nil {
+		if b.Spec.Need, err = ParseResReq(text, b.Spec.MinSlots, b.Spec.Need); err != nil {
 			return nil, asNotModified(err)
 		}
+		m.PerJob = m.PerJob || b.Spec.Need.MemMiB > 0 && !slices.Contains(m.Options, "n")
 	}
+	b.Spec.ResReq = strings.Join(b.resReqs, " ")
 	if b.Spec.Array != nil {
 		return nil, notModified("The elements of a job array cannot be changed")
 	}

@@ -309,7 +309,7 @@ func TestRecordedModifications(t *testing.T) {
 		if r.has("-h") || len(words(r)) == 0 {
 			continue
 		}
-		m, err := ParseModification(words(r), recordedAt)
+		m, err := ParseModification(words(r), recordedAt, 1)
 		if err != nil {
 			t.Errorf("%s: %v", r.Command, err)
 			continue
@@ -348,7 +348,7 @@ func FuzzCommandLines(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Fields(line)
-		if m, err := ParseModification(args, recordedAt); err == nil && (len(m.IDs) != 1 || len(m.Options) == 0 || m.Spec.Array != nil) {
+		if m, err := ParseModification(args, recordedAt, 1); err == nil && (len(m.IDs) != 1 || len(m.Options) == 0 || m.Spec.Array != nil) {
 			t.Errorf("modification %+v", m)
 		}
 		if q, err := ParsePastQuery(args, recordedAt); err == nil && q.Long && q.Wide {

@@ -200,8 +200,12 @@ func TestResourceRequirements(t *testing.T) {
 		{"rusage[mem=500]", 1, queue.Need{MemMiB: 500}},
 		{"rusage[mem=2GB:ngpus_physical=1]", 1, queue.Need{MemMiB: 2048, GPUs: 1}},
 		{"rusage[mem=1.5,ngpus=2:duration=10]", 1, queue.Need{MemMiB: 2, GPUs: 2}},
-		{"select[mem>100 && type==any] rusage[mem=50] span[hosts=1] order[-mem:ut]", 4, queue.Need{MemMiB: 100, OneHost: true}},
-		{"mem>=300 span[hosts=1]", 2, queue.Need{MemMiB: 300, OneHost: true}},
+		{"select[mem>100 && type==any] rusage[mem=50] span[hosts=1] order[-mem:ut]", 4, queue.Need{MemMiB: 25, OneHost: true}},
+		{"mem>=300 span[hosts=1]", 2, queue.Need{MemMiB: 150, OneHost: true}},
+		{"rusage[mem=1000]", 3, queue.Need{MemMiB: 334}},
+		{"rusage[mem=1GB/host]", 4, queue.Need{MemMiB: 256}},
+		{"rusage[mem=1000/job]", 4, queue.Need{MemMiB: 250}},
+		{"rusage[mem=1000/task]", 4, queue.Need{MemMiB: 1000}},
 		{"type==local rusage[mem=10]", 1, queue.Need{MemMiB: 10}},
 		{"select[ (mem > 20) ]", 1, queue.Need{MemMiB: 20}},
 		{"span[hosts=1]", 1, queue.Need{}},
@@ -214,7 +218,7 @@ func TestResourceRequirements(t *testing.T) {
 	}
 	for _, text := range []string{
 		"select[foo>", "nosuchres", "select[nosuchres>3]", "rusage[mem=]", "span[hosts=x]", "nosection[x]",
-		"rusage[]", "rusage[mem=-1]", "rusage[mem=1e30]", "rusage[mem=5XB]", "rusage[lic=1]", "span[hosts=2]", "rusage[mem=5]]", "rusage[a[b]]",
+		"rusage[]", "rusage[mem=-1]", "rusage[mem=1e30]", "rusage[mem=5XB]", "rusage[lic=1]", "span[hosts=2]", "rusage[mem=5]]", "rusage[mem=5/core]", "rusage[a[b]]",
 		"span[ptile=0]", "order[]", "mem>5 ]", "select[mem>5 || type==any]", "rusage[mem=NaN]", strings.Repeat(" ", 5000),
 	} {
 		if got, err := ParseResReq(text, 1, queue.Need{}); !errors.Is(err, resReqSyntax) {

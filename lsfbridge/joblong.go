@@ -1,6 +1,7 @@
 package lsfbridge
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strconv"
@@ -128,8 +129,8 @@ func submittedClauses(spec *queue.Spec) []string {
 	add(spec.Rerunnable, "Re-runnable")
 	add(spec.MaxSlots > spec.MinSlots, "%d-%d Processors Requested", spec.MinSlots, spec.MaxSlots)
 	add(spec.MaxSlots > 1 && spec.MaxSlots == spec.MinSlots, "%d Processors Requested", spec.MinSlots)
-	resReq := FormatResReq(spec.Need)
-	add(resReq != "", "Requested Resources <%s>", resReq)
+	resReq := cmp.Or(spec.ResReq, FormatResReq(spec.Need))
+	add(resReq != "", "Requested Resources <%s>", printable(resReq))
 	add(spec.After != nil, "Dependency Condition <%s>", printable(FormatCondition(spec.After)))
 	add(spec.Priority > 0, "User Priority <%d>", spec.Priority)
 	add(spec.Need.Hosts != "", "Specified Hosts <%s>", strings.ReplaceAll(printable(spec.Need.Hosts), ",", ">, <"))

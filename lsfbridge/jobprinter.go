@@ -89,7 +89,11 @@ func (p *JobPrinter) Close() error {
 	var err error
 	switch {
 	case p.query.Form == FormJSON:
-		_, err = fmt.Fprintf(p.out, "{\n  \"COMMAND\":\"bjobs\",\n  \"JOBS\":%d,\n  \"RECORDS\":[\n%s\n  ]\n}\n", p.printed, p.records)
+		end := ""
+		if p.printed > 0 {
+			end = "\n"
+		}
+		_, err = fmt.Fprintf(p.out, "{\n  \"COMMAND\":\"bjobs\",\n  \"JOBS\":%d,\n  \"RECORDS\":[\n%s%s  ]\n}\n", p.printed, p.records, end)
 	case p.query.Form == FormLong && p.printed > 0:
 		_, err = p.out.WriteString("\n")
 	}

@@ -39,7 +39,7 @@ func TestLimitOptions(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", command, err, want)
 		}
 	}
-	m, err := ParseModification(strings.Fields("-Mn -c 5 -C 10 7"), time.Now())
+	m, err := ParseModification(strings.Fields("-Mn -c 5 -C 10 7"), time.Now(), 1)
 	if err != nil || strings.Join(m.Options, " ") != "M c C" || m.Spec.Limits != (queue.Limits{CPU: 5 * time.Minute, CoreKiB: 10}) {
 		t.Errorf("bmod: %+v, %v", m, err)
 	}

@@ -19,9 +19,11 @@ const (
 // resReqSyntax is LSF's refusal; bsub adds that the job was not submitted.
 const resReqSyntax = Refusal("Bad resource requirement syntax")
 
-// ParseResReq adds a resource requirement string (bsub -R) to what each slot of a job of the given number of slots needs.
-// It knows select[mem>n], select[type==any], rusage[mem=, ngpus=, ngpus_physical=], span[hosts=1], span[ptile=n] where that
-// means one host, and order[…], which is a preference only. Everything else is refused.
+// ParseResReq adds a resource requirement string (bsub -R) to what each slot of a job of at least the given number of slots
+// needs. It knows select[mem>n], select[type==any], rusage[mem=, ngpus=, ngpus_physical=], span[hosts=1], span[ptile=n] where
+// that means one host, and order[…], which is a preference only. Everything else is refused.
+//
+// Memory is of the whole job (LSF's default), in equal shares of its slots, unless it is given as mem=n/task.
 func ParseResReq(text string, slots int, need queue.Need) (queue.Need, error) {
 	if len(text) > maxResReqBytes {
 		return need, resReqSyntax
@@ -33,9 +35,9 @@ func ParseResReq(text string, slots int, need queue.Need) (queue.Need, error) {
 	for _, s := range sections {
 		switch s.name {
 		case "select":
-			err = selectNeed(s.body, &need)
+			err = selectNeed(s.body, slots, &need)
 		case "rusage":
-			err = rusageNeed(s.body, &need)
+			err = rusageNeed(s.body, slots, &need)
 		case "span":
 			err = spanNeed(s.body, slots, &need)
 		case "order":
@@ -81,9 +83,9 @@ func resReqSections(text string) ([]resReqSection, error) {
 	return sections, nil
 }
 
-// selectNeed reads a conjunction of comparisons. A host that has mem free for a slot is one on which that much can be
-// reserved, so select[mem>n] becomes a need of n.
-func selectNeed(expression string, need *queue.Need) error {
+// selectNeed reads a conjunction of comparisons. A host that has mem free is one on which that much can be reserved, so
+// select[mem>n] becomes a need of n.
+func selectNeed(expression string, slots int, need *queue.Need) error {
 	for term := range strings.SplitSeq(expression, "&&") {
 		term = strings.Trim(strings.ReplaceAll(term, " ", ""), "\t")
 		for strings.HasPrefix(term, "(") && strings.HasSuffix(term, ")") {
@@ -101,14 +103,29 @@ func selectNeed(expression string, need *queue.Need) error {
 		if err != nil {
 			return resReqSyntax
 		}
-		need.MemMiB = max(need.MemMiB, mib)
+		need.MemMiB = max(need.MemMiB, shareOf(mib, slots))
 	}
 	return nil
 }
 
+// shareOf is what each slot has of something of the whole job, rounded up.
+func shareOf(mib, slots int) int { return (mib + slots - 1) / slots }
+
+// perTask cuts the suffix that says what an amount is for, and says whether that is each slot.
+func perTask(value string) (amount string, each bool) {
+	amount, suffix, _ := strings.Cut(value, "/")
+	switch strings.TrimSpace(suffix) {
+	case "task", "slot":
+		return amount, true
+	case "", "host", "job":
+		return amount, false
+	}
+	return value, false
+}
+
 // rusageNeed reads reservations, which LSF separates by ":" or ",". How long they last does not matter here: they last as
 // long as the job.
-func rusageNeed(body string, need *queue.Need) error {
+func rusageNeed(body string, slots int, need *queue.Need) error {
 	items := strings.FieldsFunc(body, func(r rune) bool { return r == ':' || r == ',' })
 	if len(items) == 0 {
 		return resReqSyntax
@@ -118,9 +135,13 @@ func rusageNeed(body string, need *queue.Need) error {
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		switch name {
 		case "mem":
-			mib, err := parseMem(value, 1<<10)
+			amount, each := perTask(value)
+			mib, err := parseMem(amount, 1<<10)
 			if err != nil {
 				return resReqSyntax
+			}
+			if !each {
+				mib = shareOf(mib, slots)
 			}
 			need.MemMiB = max(need.MemMiB, mib)
 		case "ngpus", "ngpus_physical", "ngpus_excl_p", "ngpus_shared":
@@ -178,11 +199,11 @@ func parseMem(text string, unitKiB float64) (int, error) {
 	return int((kib + 1023) / 1024), err
 }
 
-// FormatResReq is the resource requirement string of a need; "" when there is none.
+// FormatResReq is the resource requirement string of what each slot needs; "" when that is nothing.
 func FormatResReq(need queue.Need) string {
 	var usage, sections []string
 	if need.MemMiB > 0 {
-		usage = append(usage, fmt.Sprintf("mem=%d", need.MemMiB))
+		usage = append(usage, fmt.Sprintf("mem=%d/task", need.MemMiB))
 	}
 	if need.GPUs > 0 {
 		usage = append(usage, fmt.Sprintf("ngpus_physical=%d", need.GPUs))

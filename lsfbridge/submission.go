@@ -151,16 +151,16 @@ func (b *submissionBuilder) apply(options []given) error {
 		}
 	}
 	for _, text := range b.resReqs {
-		need, err := ParseResReq(text, b.Spec.MaxSlots, b.Spec.Need)
+		need, err := ParseResReq(text, b.Spec.MinSlots, b.Spec.Need)
 		if err != nil {
 			return asNotSubmitted(err)
 		}
 		b.Spec.Need = need
 	}
+	b.Spec.ResReq = strings.Join(b.resReqs, " ")
 	// A memory limit is of the whole job. Without a reservation it is one: a job may use what it may use.
 	if limit := b.Spec.Limits.MemKiB; limit > 0 && b.Spec.Need.MemMiB == 0 {
-		slots := int64(b.Spec.MaxSlots)
-		b.Spec.Need.MemMiB = int(((limit+1023)/1024 + slots - 1) / slots)
+		b.Spec.Need.MemMiB = shareOf(int((limit+1023)/1024), b.Spec.MinSlots)
 	}
 	return nil
 }

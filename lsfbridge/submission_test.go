@@ -147,7 +147,7 @@ func TestScripts(t *testing.T) {
 		Name: "a b", Array: &queue.Array{Ranges: []queue.Range{{First: 1, Last: 4, Step: 1}}, Limit: 2}, Queue: "short",
 		Command: script, Project: "default", SubmitHost: "olmaster", Cwd: "/home/u/w", Umask: 0o22, MinSlots: 2, MaxSlots: 2,
 		Env:    queue.NewEnv([]string{"HOME=/home/u", "A=1", "LSB_DEFAULTPROJECT=", "X=1"}),
-		Stdout: "o", TruncateStdout: true, Stderr: "err file", RunLimit: 90 * time.Minute, Need: queue.Need{MemMiB: 10, OneHost: true},
+		Stdout: "o", TruncateStdout: true, Stderr: "err file", RunLimit: 90 * time.Minute, Need: queue.Need{MemMiB: 5, OneHost: true}, ResReq: "rusage[mem=10] span[hosts=1]",
 	}}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b queue.Env) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -206,7 +206,7 @@ func TestSubmissionOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := got.Spec
-	want := queue.Need{MemMiB: 2048, Hosts: "node2,olmaster", Exclusive: true}
+	want := queue.Need{MemMiB: 4096, Hosts: "node2,olmaster", Exclusive: true}
 	if s.Need != want || !s.Hold || !s.Rerunnable || s.MinSlots != 2 || s.MaxSlots != 4 || s.Priority != 7 || s.Cwd != "/home/u/w/sub" ||
 		s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
 		t.Errorf("got %+v, environment %q", s, s.Env.Strings())

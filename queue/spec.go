@@ -29,6 +29,8 @@ type Spec struct {
 	MinSlots int  `json:"minSlots"` // ≥ 1
 	MaxSlots int  `json:"maxSlots"` // ≥ MinSlots
 	Need     Need `json:"need"`
+	// ResReq is Need in the submitter's words, to be shown; "" = there are none.
+	ResReq string `json:"resReq,omitempty"`
 
 	After      *Condition    `json:"after,omitempty"`      // dependency; nil = none
 	BeginAt    time.Time     `json:"beginAt,omitzero"`     // not before; zero = at once

@@ -144,7 +144,7 @@ func checkSpec(s *Spec) error {
 	case !s.Limits.valid():
 		return bad("limits %+v", s.Limits)
 	}
-	for _, name := range []string{s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr} {
+	for _, name := range []string{s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq} {
 		if len(name) > maxNameBytes {
 			return bad("a name or path is longer than %d bytes", maxNameBytes)
 		}

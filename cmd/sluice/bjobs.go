@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,8 @@ func newBjobsCommand() *cobra.Command {
 		Short: "Show jobs",
 		Long: `Show your unfinished jobs, or the jobs named, with LSF's options; bjobs -h lists them.
 
-Exit codes: 0 shown; 254 nothing to show; 255 a job named was not found, or wrong usage.`,
+Exit codes: 0 shown; 254 nothing to show (0 with -o and -json, as in LSF 10.1; with LSB_BJOBS_CONSISTENT_EXIT_CODE in the
+environment Y is 255 and N is 0); 255 a job named was not found, or wrong usage.`,
 		Example: `  bjobs                       # your pending, running and suspended jobs
   bjobs -u all -a -w          # everybody's, ended ones too, nothing cut
   bjobs -p                    # pending ones and why
@@ -131,7 +133,19 @@ func (c *lsfCall) nothing(ctx context.Context, client jobViewer, query *lsfbridg
 			text = lsfbridge.ExplainName(name, queue.NoSuchHost)
 		}
 	}
-	c.say(text)
+	if query.Form == lsfbridge.FormJSON && text == query.NoneFound() {
+		if err := lsfbridge.NewJobPrinter(c.stdout, query, c.now).Close(); err != nil {
+			return c.fail(err)
+		}
+	} else {
+		c.say(text)
+	}
+	switch consistent := c.env("LSB_BJOBS_CONSISTENT_EXIT_CODE"); {
+	case strings.EqualFold(consistent, "y"):
+		return lsfFailed, nil
+	case strings.EqualFold(consistent, "n"), query.Form == lsfbridge.FormJSON, query.Form == lsfbridge.FormFields:
+		return lsfDone, nil
+	}
 	return lsfNothing, nil
 }
 

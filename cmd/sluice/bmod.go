@@ -7,8 +7,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/lsfbridge"
+	"sluice/queue"
 	"sluice/queue/wire"
 )
+
+// slotsOf is the slots that a job asks for; 1 when it is not there.
+func slotsOf(ctx context.Context, client jobModifier, ids []queue.ID) (int, error) {
+	slots := 1
+	err := client.Jobs(ctx, wire.JobsRequest{Filter: queue.Filter{IDs: ids}}, func(job queue.Job) error {
+		slots = job.Spec.MinSlots
+		return nil
+	})
+	return slots, err
+}
 
 func newBmodCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
@@ -33,8 +44,23 @@ var fieldOf = map[string]wire.Field{
 	"F": wire.FieldFileLimit, "D": wire.FieldDataLimit, "S": wire.FieldStackLimit, "C": wire.FieldCoreLimit,
 }
 
-func bmod(ctx context.Context, c *lsfCall, client jobActor) (int, error) {
-	m, err := lsfbridge.ParseModification(c.args, c.now)
+// jobModifier is what bmod needs of the daemon.
+type jobModifier interface {
+	jobActor
+	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
+}
+
+var _ jobModifier = (*wire.Client)(nil)
+
+func bmod(ctx context.Context, c *lsfCall, client jobModifier) (int, error) {
+	m, err := lsfbridge.ParseModification(c.args, c.now, 1)
+	if err == nil && m.PerJob {
+		var slots int
+		if slots, err = slotsOf(ctx, client, m.IDs); err != nil {
+			return c.fail(err)
+		}
+		m, err = lsfbridge.ParseModification(c.args, c.now, slots)
+	}
 	if err != nil {
 		return c.refuse(err)
 	}

@@ -61,6 +61,7 @@ func paramsOf(p *wire.Params) []lsfbridge.Param {
 		{About: "The amount of time during which finished jobs are kept for bhist and bacct:", Name: "HISTORY", Value: seconds(p.History.Seconds())},
 		{About: "The default project assigned to jobs.", Name: "DEFAULT_PROJECT", Value: "default"},
 		{About: "The interval to terminate a job.", Name: "JOB_TERMINATE_INTERVAL", Value: fmt.Sprintf("%.0f ", p.KillGrace.Seconds())},
+		{About: "Memory is reserved for each task (Y), or for the job (N):", Name: "RESOURCE_RESERVE_PER_TASK", Value: "N"},
 		{About: "The maximum number of jobs in a job array.", Name: "MAX_JOB_ARRAY_SIZE", Value: strconv.Itoa(p.MaxArray)},
 		{About: "The maximum number of jobs and started array elements that are remembered:", Name: "MAX_JOBS", Value: strconv.Itoa(p.MaxJobs)},
 	}

@@ -23,6 +23,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldSlots: func(to, from *queue.Spec) { to.MinSlots, to.MaxSlots = from.MinSlots, from.MaxSlots },
 	wire.FieldResources: func(to, from *queue.Spec) {
 		to.Need.MemMiB, to.Need.GPUs, to.Need.OneHost = from.Need.MemMiB, from.Need.GPUs, from.Need.OneHost
+		to.ResReq = from.ResReq
 	},
 	wire.FieldHosts:      func(to, from *queue.Spec) { to.Need.Hosts = from.Need.Hosts },
 	wire.FieldExclusive:  func(to, from *queue.Spec) { to.Need.Exclusive = from.Need.Exclusive },
