@@ -1,7 +1,13 @@
 package framework
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"sluice/framework/minimesos"
 )
@@ -35,6 +41,25 @@ func (b *fakeBatch) hostsOn(attribute string) map[string]int {
 	return on
 }
 
+func (b *fakeBatch) location(host string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.hosts[host]; h != nil {
+		return h.Location
+	}
+	return ""
+}
+
+// other is the task beside one.
+func (r *rig) other(than string) string {
+	for _, task := range r.tasks() {
+		if task != than {
+			return task
+		}
+	}
+	return ""
+}
+
 // TestConstraints: hosts live only where constraints allow, and the status tells of the offers that were declined for them.
 func TestConstraints(t *testing.T) {
 	t.Parallel()
@@ -54,5 +79,104 @@ func TestConstraints(t *testing.T) {
 	r.wait("offers declined for a second host", declined("rack:MAX_PER:1"))
 	if on := r.batch.hostsOn("rack"); len(on) != 2 || on["a"] != 1 || on["b"] != 1 {
 		t.Fatalf("hosts on %v", on)
+	}
+}
+
+// operator posts to the master as an operator does.
+func (r *rig) operator(path, body string) {
+	r.Helper()
+	res, err := http.Post(r.cluster.URL()+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	text, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
+		r.Fatalf("POST %s: %d %s %v", path, res.StatusCode, text, err)
+	}
+}
+
+// maintenance is what the master tells of the schedule.
+func (r *rig) maintenance() string {
+	r.Helper()
+	res, err := http.Get(r.cluster.URL() + "/maintenance/status")
+	if err != nil {
+		r.Fatal(err)
+	}
+	text, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		r.Fatal(err)
+	}
+	return string(text)
+}
+
+// schedule plans a maintenance of a machine, in seconds from now.
+func (r *rig) schedule(hostname string, in int) {
+	r.Helper()
+	r.operator("/maintenance/schedule", fmt.Sprintf(
+		`{"windows":[{"machine_ids":[{"hostname":%q,"ip":"127.0.0.1"}],"unavailability":{"start":{"nanoseconds":%d},"duration":{"nanoseconds":3600000000000}}}]}`,
+		hostname, time.Now().Add(time.Duration(in)*time.Second).UnixNano()))
+}
+
+// TestMaintenance: an agent whose maintenance is near is vacated. Its jobs run to their end, the master hears yes only then, other
+// hosts take the place, and when the machine goes nothing is lost.
+func TestMaintenance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, minimesos.Config{})
+	r.start()
+	r.want(4)
+	old := r.tasks()[0]
+	machine := r.batch.location(old)
+	r.batch.busy(true)
+	r.batch.need(oneSlot(4))
+	r.schedule(machine, 600)
+	r.wait("the host closed and another one launched", func() bool { return r.fw.Status().Hosts["closed"] == 1 && len(r.tasks()) == 2 })
+	if got := r.maintenance(); strings.Contains(got, "ACCEPT") {
+		t.Fatalf("given away with jobs on it: %s", got)
+	}
+	if got := r.batch.location(r.other(old)); got == machine {
+		t.Fatalf("launched on %s again", got)
+	}
+	r.batch.busy(false)
+	r.wait("the agent given away", func() bool { return strings.Contains(r.maintenance(), `"status":"ACCEPT"`) })
+	r.wait("its host removed", func() bool { return len(r.tasks()) == 1 && r.batch.wasRemoved(old) == "dead" })
+	r.operator("/machine/down", fmt.Sprintf(`[{"hostname":%q,"ip":"127.0.0.1"}]`, machine))
+	r.wait("four slots elsewhere", func() bool { return r.batch.open() == 4 })
+	r.operator("/machine/up", fmt.Sprintf(`[{"hostname":%q,"ip":"127.0.0.1"}]`, machine))
+}
+
+// TestMachineDown: a machine that goes down with jobs on it takes its host along; the host is replaced.
+func TestMachineDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, minimesos.Config{})
+	r.start()
+	r.want(4)
+	old := r.tasks()[0]
+	machine := r.batch.location(old)
+	r.batch.busy(true)
+	r.batch.need(oneSlot(4))
+	r.schedule(machine, -1)
+	r.wait("no", func() bool { return strings.Contains(r.maintenance(), `"status":"DECLINE"`) })
+	r.operator("/machine/down", fmt.Sprintf(`[{"hostname":%q,"ip":"127.0.0.1"}]`, machine))
+	r.wait("another host", func() bool { return len(r.tasks()) == 1 && r.tasks()[0] != old && r.batch.open() == 4 })
+	if got := r.batch.wasRemoved(old); got != "maybe alive" {
+		t.Errorf("removed as %s: TASK_LOST does not say that its processes are gone", got)
+	}
+}
+
+// TestAgentDrained: of an agent that Mesos drains nothing is asked any more; its host is closed at once and replaced.
+func TestAgentDrained(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, minimesos.Config{})
+	r.start()
+	r.want(4)
+	old := r.tasks()[0]
+	agent := r.agentOf(old)
+	r.operator("/api/v1", fmt.Sprintf(`{"type":"DRAIN_AGENT","drain_agent":{"agent_id":{"value":%q}}}`, agent))
+	r.wait("a host elsewhere", func() bool {
+		tasks := r.tasks()
+		return len(tasks) == 1 && tasks[0] != old && r.agentOf(tasks[0]) != agent && r.batch.open() == 4
+	})
+	if got := r.batch.wasRemoved(old); got != "dead" {
+		t.Errorf("removed as %s", got)
 	}
 }

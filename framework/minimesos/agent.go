@@ -230,13 +230,3 @@ func (a *agent) flush(fw mesos.FrameworkInfo) {
 		}
 	})
 }
-
-func (a *agent) shutdownFramework(framework string) {
-	a.box.post(func() {
-		for key, c := range a.tasks {
-			if key.framework == framework && !a.away {
-				c.shutdown()
-			}
-		}
-	})
-}

@@ -19,7 +19,14 @@ type agentLink interface {
 	acknowledge(framework, task string, uuid []byte)
 	// flush makes the agent send again at once what the framework has not acknowledged: it is back.
 	flush(fw mesos.FrameworkInfo)
-	shutdownFramework(framework string)
+	end(what ending)
+}
+
+// ending says what of an agent ends: the tasks of a framework, all tasks because the agent is drained, or else the agent
+// itself. Only of a drain do frameworks hear.
+type ending struct {
+	framework string
+	drain     *drain
 }
 
 // agentRecord is what the master knows of a registered agent.
@@ -60,6 +67,11 @@ func (m *master) register(id string, cfg AgentConfig, link agentLink, tasks []ag
 		m.reconnect(known, tasks)
 		return id
 	}
+	if known := m.machines[machineID{strings.ToLower(cfg.Hostname), m.agentURL(id, cfg).Address.GetIP()}]; known != nil && known.down {
+		m.log.WithField("agent", id).Warn("refused: its machine is down")
+		link.end(ending{})
+		return id
+	}
 	_, wasUnreachable := m.unreachable[id]
 	wasRecovered := m.recovered[id]
 	delete(m.unreachable, id)
@@ -71,6 +83,7 @@ func (m *master) register(id string, cfg AgentConfig, link agentLink, tasks []ag
 	}
 	m.agents[id] = a
 	m.alloc.addAgent(id, total)
+	m.alloc.setAgentActive(id, m.drains[id] == nil)
 	m.log.WithField("agent", id).Info("registered")
 	for _, t := range tasks {
 		m.readmit(a, t, wasUnreachable, wasRecovered)
@@ -81,9 +94,11 @@ func (m *master) register(id string, cfg AgentConfig, link agentLink, tasks []ag
 
 // reconnect continues with an agent that was away for less than the timeout.
 func (m *master) reconnect(a *agentRecord, tasks []agentTask) {
-	a.timeout.Stop()
+	if a.timeout != nil { // nil: it never was away, and registers twice
+		a.timeout.Stop()
+	}
 	a.connected = true
-	m.alloc.setAgentActive(a.id, true)
+	m.alloc.setAgentActive(a.id, m.drains[a.id] == nil)
 	// Tasks that the agent never heard of were lost on the way.
 	known := map[taskKey]bool{}
 	for _, t := range tasks {
@@ -107,7 +122,7 @@ func (m *master) reconnect(a *agentRecord, tasks []agentTask) {
 func (m *master) readmit(a *agentRecord, at agentTask, wasUnreachable, wasRecovered bool) {
 	id := at.framework.ID.GetValue()
 	if slices.ContainsFunc(m.completed, func(f *framework) bool { return f.id() == id }) {
-		a.link.shutdownFramework(id)
+		a.link.end(ending{framework: id})
 		return
 	}
 	f := m.frameworks[id]
@@ -301,7 +316,7 @@ func attribute(name, value string) mesos.Attribute {
 	return mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: value}}
 }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

@@ -32,6 +32,9 @@ type container struct {
 	backoff   time.Duration
 	killing   bool
 	expired   bool // max_completion_time has passed
+	drained   bool // killed because its agent is drained, within grace unless that is negative
+	markGone  bool
+	grace     time.Duration
 	silent    bool // nobody is to hear of this task any more
 	endedAway bool // ended while the agent process was dead
 	timers    []*time.Timer
@@ -153,7 +156,7 @@ func (c *container) ended(end exit) {
 			source: mesos.SOURCE_EXECUTOR, reason: &reason, message: end.message,
 		})
 	case c.killing:
-		c.finish(mesos.TASK_KILLED, executorMade(end.message))
+		c.finish(mesos.TASK_KILLED, c.endedBy(end.message))
 	case end.success:
 		c.finish(mesos.TASK_FINISHED, executorMade(end.message))
 	default:
@@ -180,20 +183,17 @@ func (c *container) kill() {
 		return
 	}
 	c.killing = true
-	if hasCapability(&c.framework, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) {
-		c.update(mesos.TASK_KILLING, executorMade(""))
+	if hasCapability(&c.framework, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) && !c.markGone {
+		c.update(mesos.TASK_KILLING, c.endedBy(""))
 	}
 	c.terminate()
+	c.goneAlready()
 }
 
 // terminate sends SIGTERM to the task's tree, and SIGKILL after the grace period.
 func (c *container) terminate() {
-	grace := c.agent.conf.KillGrace
-	if p := c.info.KillPolicy; p != nil && p.GracePeriod != nil {
-		grace = time.Duration(p.GracePeriod.Nanoseconds)
-	}
 	c.proc.terminateTree()
-	c.later(grace, c.proc.killAll)
+	c.later(c.killGrace(), c.proc.killAll)
 }
 
 // shutdown ends the task because its framework is gone; nobody hears of it.

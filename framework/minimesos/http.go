@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gogo/protobuf/proto"
-	operator "github.com/mesos/mesos-go/api/v1/lib/master"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
@@ -66,6 +65,12 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/redirect":
 		w.Header().Set("Location", "//"+m.address)
 		w.WriteHeader(http.StatusTemporaryRedirect)
+	case "/maintenance/schedule", "/maintenance/status":
+		err = m.serveMaintenance(w, r, path)
+	case "/machine/down":
+		err = m.serveMachine(w, r, m.machinesDown)
+	case "/machine/up":
+		err = m.serveMachine(w, r, m.machinesUp)
 	case "/teardown":
 		err = m.serveTeardown(w, r)
 	default:
@@ -88,13 +93,13 @@ func writeError(w http.ResponseWriter, err error) {
 	io.WriteString(w, he.text) //nolint:errcheck // the client is gone
 }
 
-func checkMethod(w http.ResponseWriter, r *http.Request, method string) error {
-	if r.Method == method {
+func checkMethod(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost {
 		return nil
 	}
-	w.Header().Set("Allow", method)
+	w.Header().Set("Allow", http.MethodPost)
 	return &httpError{http.StatusMethodNotAllowed, fmt.Sprintf(
-		"405 Method Not Allowed. Expecting one of { '%s' }, but received '%s'.", method, r.Method)}
+		"405 Method Not Allowed. Expecting one of { '%s' }, but received '%s'.", http.MethodPost, r.Method)}
 }
 
 // serveScheduler answers one call. The order of the checks is that of a real master.
@@ -103,7 +108,7 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := checkMethod(w, r, http.MethodPost); err != nil {
+	if err := checkMethod(w, r); err != nil {
 		return err
 	}
 	call := &scheduler.Call{}
@@ -206,30 +211,6 @@ func readCall(r *http.Request, call proto.Message) error {
 	return nil
 }
 
-// serveOperator answers the v1 operator API, of which only TEARDOWN is there.
-func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) error {
-	if err := checkMethod(w, r, http.MethodPost); err != nil {
-		return err
-	}
-	call := &operator.Call{}
-	if err := readCall(r, call); err != nil {
-		return err
-	}
-	switch _, known := operator.Call_Type_name[int32(call.Type)]; {
-	case !known || call.Type == operator.Call_UNKNOWN:
-		return badRequest("Failed to validate master::Call: Expecting 'type' to be present")
-	case call.Type == operator.Call_TEARDOWN && call.Teardown == nil:
-		return badRequest("Failed to validate master::Call: Expecting 'teardown' to be present")
-	case call.Type == operator.Call_TEARDOWN:
-		if !m.teardown(call.Teardown.FrameworkID.Value) {
-			return badRequest("No framework found with specified ID")
-		}
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	return &httpError{http.StatusNotImplemented, "501 Not Implemented."}
-}
-
 func readBody(r *http.Request) ([]byte, error) {
 	in := io.LimitReader(r.Body, maxBodyBytes+1)
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -271,7 +252,7 @@ func acceptedMedia(accept []string) (string, bool) {
 }
 
 func (m *master) serveTeardown(w http.ResponseWriter, r *http.Request) error {
-	if err := checkMethod(w, r, http.MethodPost); err != nil {
+	if err := checkMethod(w, r); err != nil {
 		return err
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	inverse "github.com/mesos/mesos-go/api/v1/lib/allocator"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/sirupsen/logrus"
 )
@@ -29,15 +30,16 @@ type master struct {
 	started time.Time
 	ready   time.Time // until then it answers 503
 
-	mu             sync.Mutex
-	stopped        bool
-	alloc          *allocator
-	frameworks     map[string]*framework
-	completed      []*framework // removed ones, oldest first
-	agents         map[string]*agentRecord
-	unreachable    map[string]mesos.TimeInfo // agents, since when
-	recovered      map[string]bool           // agents known from before a restart that have not come back yet
-	offers         map[string]*offer
+	mu          sync.Mutex
+	stopped     bool
+	alloc       *allocator
+	frameworks  map[string]*framework
+	completed   []*framework // removed ones, oldest first
+	agents      map[string]*agentRecord
+	unreachable map[string]mesos.TimeInfo // agents, since when
+	recovered   map[string]bool           // agents known from before a restart that have not come back yet
+	offers      map[string]*offer
+	upkeep
 	nextFramework  int
 	nextAgent      int
 	nextOffer      int
@@ -53,6 +55,7 @@ func newMaster(cfg *Config, id, address string) *master {
 		unreachable: map[string]mesos.TimeInfo{},
 		recovered:   map[string]bool{},
 		offers:      map[string]*offer{},
+		upkeep:      newUpkeep(),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,6 +126,10 @@ func (m *master) handle(c *scheduler.Call) {
 		m.accept(f, c.Accept)
 	case scheduler.Call_DECLINE:
 		m.decline(f, c.Decline)
+	case scheduler.Call_ACCEPT_INVERSE_OFFERS:
+		m.answerInverse(f, c.AcceptInverseOffers.InverseOfferIDs, c.AcceptInverseOffers.Filters, inverse.InverseOfferStatus_ACCEPT)
+	case scheduler.Call_DECLINE_INVERSE_OFFERS:
+		m.answerInverse(f, c.DeclineInverseOffers.InverseOfferIDs, c.DeclineInverseOffers.Filters, inverse.InverseOfferStatus_DECLINE)
 	case scheduler.Call_REVIVE:
 		m.alloc.revive(f.id(), c.Revive.GetRoles())
 		m.allocate()
@@ -137,8 +144,7 @@ func (m *master) handle(c *scheduler.Call) {
 	case scheduler.Call_RECONCILE_OPERATIONS:
 		m.reconcileOperations(f, c.ReconcileOperations)
 	}
-	// MESSAGE and SHUTDOWN are for custom executors, REQUEST has no effect in a real master either, inverse offers are
-	// not made, and operations never get a status that needs an acknowledgement.
+	// MESSAGE and SHUTDOWN are for custom executors, REQUEST has no effect in a real master either, and operations never get a status that needs an acknowledgement.
 }
 
 // offer is a part of an agent that a framework may use.
@@ -165,6 +171,7 @@ func (m *master) allocate() {
 			Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: offers},
 		})
 	}
+	m.askBack()
 }
 
 func (m *master) offerMessage(o *offer) mesos.Offer {
@@ -176,6 +183,9 @@ func (m *master) offerMessage(o *offer) mesos.Offer {
 		Hostname:    agent.cfg.Hostname,
 		URL:         agent.url,
 		Attributes:  agent.attributes,
+	}
+	if known := m.machineOf(agent); known != nil {
+		msg.Unavailability = &known.window
 	}
 	role := ""
 	if f.has(mesos.FrameworkInfo_Capability_MULTI_ROLE) {

@@ -84,6 +84,7 @@ func (c *Cluster) closeSeats() error {
 func (c *Cluster) lead(s *seat) {
 	first := c.master == nil
 	m := newMaster(&c.conf, s.id, s.address)
+	m.inherit(c.master)
 	if first {
 		close(c.elected)
 	} else {

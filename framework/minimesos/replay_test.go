@@ -49,6 +49,7 @@ type step struct {
 	Timeout    string      `json:"offer_timeout"`
 	PingLimit  string      `json:"agent_timeout"`
 	Name       string      `json:"name"`
+	Hostname   string      `json:"hostname"`
 }
 
 func (s *step) bytes(t testing.TB) []byte {
@@ -92,6 +93,7 @@ var replayNotes = map[string]struct {
 	"01d-subscribe-protobuf": {allow: "OFFERS"},                                   // a stream is closed before it was read
 	"04d-rescind-agent-lost": {skip: "FAILURE 3693 ms"},                           // an agent that unregisters is not played here
 	"08d-teardown":           {allow: "OFFERS"},                                   // a framework is removed about when the tick comes
+	"09b-drain-agent":        {skip: `format of max_grace_period: {"seconds": 2`}, // what reactivated the agent is not in it
 	"10c-update-framework":   {skip: "offer_constraints are in the same message"}, // there are none here
 }
 
@@ -273,6 +275,7 @@ func (r *replayer) addAgent(s *step) {
 		return
 	}
 	cfg := agentConfig(s.Resources)
+	cfg.Hostname = s.Hostname
 	for _, part := range strings.Split(s.Attributes, ";") {
 		if name, value, ok := strings.Cut(part, ":"); ok {
 			cfg.Attributes[name] = value
@@ -425,10 +428,15 @@ func (r *replayer) response(s *step) {
 	if s.Status == http.StatusAccepted && (live.res.ContentLength != 0 || live.res.Header.Get("Content-Type") != "") {
 		r.t.Errorf("request %d: 202 with length %d, type %q", s.N, live.res.ContentLength, live.res.Header.Get("Content-Type"))
 	}
-	if want := r.translate(s.Body); s.Stream == "" && live.res.Request.Method != http.MethodHead && string(live.body) != want {
+	if want := r.translate(s.Body); s.Stream == "" && live.res.Request.Method != http.MethodHead && unclocked(live.body) != unclocked([]byte(want)) {
 		r.t.Errorf("request %d: body\n%q\nrecorded\n%q", s.N, live.body, want)
 	}
 }
+
+var timestamp = regexp.MustCompile(`"timestamp":\{"nanoseconds":\d+\}`)
+
+// unclocked takes the times at which something happened from a body.
+func unclocked(body []byte) string { return string(timestamp.ReplaceAll(body, nil)) }
 
 // record waits for the recorded event. Events of different tasks may come in another order.
 func (r *replayer) record(s *step) {
@@ -453,7 +461,7 @@ func (r *replayer) record(s *step) {
 				return
 			}
 		}
-		if got := stream.early[i]; eventKey(got.body) == eventKey(want) {
+		if got := stream.early[i]; eventKey(got.body) == eventKey([]byte(r.translate(string(want)))) {
 			stream.early = slices.Delete(stream.early, i, i+1)
 			r.compare(want, got.body)
 			r.checkTime(s, got)
@@ -538,6 +546,8 @@ func recordJSON(t testing.TB, body []byte, isProto bool) []byte {
 	return toJSON(e)
 }
 
+var rescindPattern = regexp.MustCompile(`"rescind[a-z_]*":\{.*`)
+
 var taskIDPattern = regexp.MustCompile(`"task_id":\{"value":("(?:[^"\\]|\\.)*")\}`)
 
 // eventKey is equal for events that may stand for each other.
@@ -548,5 +558,5 @@ func eventKey(body []byte) string {
 	if json.Unmarshal(body, &e) != nil {
 		return "broken"
 	}
-	return e.Type + string(taskIDPattern.Find(body))
+	return e.Type + string(taskIDPattern.Find(body)) + string(rescindPattern.Find(body))
 }

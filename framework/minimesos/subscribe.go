@@ -125,6 +125,7 @@ func (m *master) failOver(f *framework, info mesos.FrameworkInfo, suppressed []s
 	for _, o := range m.offersOf(func(o *offer) bool { return o.framework == f.id() }) {
 		m.takeBack(o, 0)
 	}
+	m.dropInverse(func(o *inverseOffer) bool { return o.framework == f.id() })
 	if f.sub != nil {
 		f.sub.send(errorEvent("Framework failed over"))
 		f.sub.end()
@@ -192,6 +193,7 @@ func (m *master) disconnected(id string, sub *subscription) {
 	for _, o := range m.offersOf(func(o *offer) bool { return o.framework == id }) {
 		m.takeBack(o, 0)
 	}
+	m.dropInverse(func(o *inverseOffer) bool { return o.framework == id })
 	timeout := f.info.GetFailoverTimeout()
 	if !(timeout > 0) {
 		m.removeFramework(f)
@@ -239,7 +241,7 @@ func (m *master) removeFramework(f *framework) {
 		m.completed = slices.Delete(m.completed, 0, 1)
 	}
 	for _, a := range m.agents {
-		a.link.shutdownFramework(f.id())
+		a.link.end(ending{framework: f.id()})
 	}
 }
 

@@ -133,6 +133,7 @@ func (m *master) acknowledge(f *framework, ack *scheduler.Call_Acknowledge) {
 		last := t.statuses[len(t.statuses)-1]
 		if terminal(last.GetState()) && bytes.Equal(last.UUID, ack.UUID) {
 			m.removeTask(f, t)
+			defer m.drained(a)
 		}
 	}
 	a.link.acknowledge(f.id(), ack.TaskID.Value, ack.UUID)

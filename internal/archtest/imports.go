@@ -24,6 +24,8 @@ const (
 	mesosTypes = "github.com/mesos/mesos-go/api/v1/lib"
 	mesosCalls = "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	mesosState = "github.com/mesos/mesos-go/api/v1/lib/master"
+	mesosAsk   = "github.com/mesos/mesos-go/api/v1/lib/allocator" // of inverse offers
+	mesosCare  = "github.com/mesos/mesos-go/api/v1/lib/maintenance"
 	zookeeper  = "github.com/go-zookeeper/zk"
 	sqlite     = "modernc.org/sqlite/..."
 	prometheus = "github.com/prometheus/..."
@@ -69,7 +71,7 @@ var allowances = []allowance{
 	},
 	{pkg: "framework/zk", foreign: []string{logrus, zookeeper}},
 	{
-		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, gogo, logrus, uuid, sys, zookeeper},
+		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, mesosAsk, mesosCare, gogo, logrus, uuid, sys, zookeeper},
 		foreignTest: []string{mesosgo},
 	},
 
