@@ -86,7 +86,9 @@ func pastTexts(e *queue.Event, spec *queue.Spec, placed, brief bool) []string {
 	case queue.JobKillAsked:
 		text = "Signal <" + signalAsked(e) + "> requested by user or administrator;"
 	case queue.JobRequeued:
-		text = "Pending: Job has been requeued;"
+		if text = "Pending: Job has been requeued;"; !e.NotBefore.IsZero() {
+			text = "Pending: " + printable(e.Reason) + ";"
+		}
 	case queue.JobQueueMoved:
 		text = "Switched to Queue <" + printable(e.QueueName) + "> by user or administrator;"
 	case queue.JobModified:

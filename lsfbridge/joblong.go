@@ -132,6 +132,9 @@ func submittedClauses(spec *queue.Spec) []string {
 	resReq := cmp.Or(spec.ResReq, FormatResReq(spec.Need))
 	add(resReq != "", "Requested Resources <%s>", printable(resReq))
 	add(spec.After != nil, "Dependency Condition <%s>", printable(FormatCondition(spec.After)))
+	add(spec.LoginShell != "", "Login Shell <%s>", printable(spec.LoginShell))
+	add(spec.PreExec != "", "Pre-execute Command <%s>", ShownCommand(spec.PreExec))
+	add(spec.PostExec != "", "Post-execute Command <%s>", ShownCommand(spec.PostExec))
 	add(spec.Priority > 0, "User Priority <%d>", spec.Priority)
 	add(spec.Need.Hosts != "", "Specified Hosts <%s>", strings.ReplaceAll(printable(spec.Need.Hosts), ",", ">, <"))
 	return clauses

@@ -231,6 +231,14 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		if err == nil && !filepath.IsAbs(spec.Cwd) {
 			spec.Cwd = filepath.Join(b.place.Cwd, spec.Cwd)
 		}
+	case "E":
+		spec.PreExec, err = aroundCommand(o)
+	case "Ep":
+		spec.PostExec, err = aroundCommand(o)
+	case "L":
+		if spec.LoginShell, err = shortText(o); err == nil && !filepath.IsAbs(spec.LoginShell) {
+			err = Refusal(printable(o.value) + ": The login shell must be an absolute path")
+		}
 	case "N", "B", "u":
 		b.Notes = append(b.Notes, "bsub: -"+o.name+" has no effect: no mail is sent")
 	case "I", "Ip", "Is", "IS", "ISp", "ISs", "IX", "tty":
@@ -239,6 +247,14 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		return Refusal("-" + o.name + ": Option is not supported")
 	}
 	return err
+}
+
+// aroundCommand is a command to run before or after the job.
+func aroundCommand(o given) (string, error) {
+	if strings.TrimSpace(o.value) == "" || len(o.value) > maxText {
+		return "", Refusal("Bad argument for option -" + o.name)
+	}
+	return o.value, nil
 }
 
 func shortText(o given) (string, error) {

@@ -47,7 +47,6 @@ var differs = map[string]string{
 	"mem_over_queue": "queues have no memory limit", "c_over_queue": "queues have no limit of processor time", "f_bad": "-f is not there yet",
 	"lost_bsub_lost": "queues are not removed under jobs", "k_bad": "-k is not there yet",
 	"bsub_R": "unknown resources are refused", "bsub_f": "-f is not there yet",
-	"bsub_io": "-L and -E are not there yet",
 }
 
 func expectation[T any](table map[string]T, id string) (value T, found bool) {
@@ -200,7 +199,7 @@ func TestSubmissionOptions(t *testing.T) {
 	}
 	got, err = ParseSubmission([]string{
 		"-x", "-H", "-r", "-P", "p1", "-m", "node2+2 olmaster", "-n", "2,4", "-M", "8GB", "-sp", "7", "-cwd", "sub",
-		"-i", "in", "-w", "done(1)", "-b", "23:59", "-t", "12:31:23:00", "-env", "A, B=x y, ~C", "-u", "me", "true",
+		"-E", "pre x", "-Ep", "post", "-L", "/bin/bash", "-i", "in", "-w", "done(1)", "-b", "23:59", "-t", "12:31:23:00", "-env", "A, B=x y, ~C", "-u", "me", "true",
 	}, place(""))
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +207,7 @@ func TestSubmissionOptions(t *testing.T) {
 	s := got.Spec
 	want := queue.Need{MemMiB: 4096, Hosts: "node2,olmaster", Exclusive: true}
 	if s.Need != want || !s.Hold || !s.Rerunnable || s.MinSlots != 2 || s.MaxSlots != 4 || s.Priority != 7 || s.Cwd != "/home/u/w/sub" ||
-		s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
+		s.PreExec != "pre x" || s.PostExec != "post" || s.LoginShell != "/bin/bash" || s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
 		t.Errorf("got %+v, environment %q", s, s.Env.Strings())
 	}
 	notes := []string{
@@ -220,7 +219,8 @@ func TestSubmissionOptions(t *testing.T) {
 	}
 	for command, want := range map[string]string{
 		"-I true":                    "Interactive jobs are not supported. Job not submitted.",
-		"-E x true":                  "-E: Option is not supported. Job not submitted.",
+		"-k x true":                  "-k: Option is not supported. Job not submitted.",
+		"-L sh true":                 "sh: The login shell must be an absolute path. Job not submitted.",
 		"-env ~ true":                "Bad argument for option -env. Job not submitted.",
 		"-n 1,2,3 true":              "Bad argument for option -n. Job not submitted.",
 		"-M 0 true":                  "0: MEMLIMT value should be a positive integer. Job not submitted.",

@@ -10,6 +10,7 @@ var usages = map[string]string{
 		[-b [[month:]day:]hour:minute] [-t [[month:]day:]hour:minute]
 		[-i in_file | -is in_file] [-o out_file | -oo out_file]
 		[-e err_file | -eo err_file] [-cwd directory]
+		[-E "pre_exec_command"] [-Ep "post_exec_command"] [-L login_shell]
 		[-W [hour:]minute] [-c [hour:]minute] [-M mem_limit] [-v swap_limit]
 		[-p process_limit] [-T thread_limit] [-F file_limit] [-D data_limit]
 		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
@@ -55,7 +56,8 @@ var usages = map[string]string{
 		[-c [hour:]minute | -cn] [-M mem_limit | -Mn] [-v swap_limit | -vn]
 		[-p process_limit | -pn] [-T thread_limit | -Tn] [-F file_limit | -Fn]
 		[-D data_limit | -Dn] [-S stack_limit | -Sn] [-C core_limit | -Cn]
-		[-sp job_priority | -spn] [-Z "new_command"]
+		[-E "pre_exec_command" | -En] [-Ep "post_exec_command" | -Epn]
+		[-L login_shell | -Ln] [-sp job_priority | -spn] [-Z "new_command"]
 		jobId`,
 	"bhist": `bhist [-h] [-V] [-l] [-b] [-w] [-a] [-d] [-e] [-p] [-s] [-r] 
              [-n num_logfiles]

@@ -211,6 +211,8 @@ func (q *Queue) eligible(j *job) (int32, gate) {
 		return 0, gateDependency
 	case n == 0:
 		return 0, gateNothing
+	case j.begin != 0 && j.paused:
+		return 0, gatePreExec
 	case j.begin != 0:
 		return 0, gateBegin
 	case q.cfg.MaxJobSlots > 0 && j.spec.MinSlots > q.cfg.MaxJobSlots:

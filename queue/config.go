@@ -20,6 +20,8 @@ type Config struct {
 	Lease          time.Duration // how long a host may run its jobs without its daemon (60 s)
 	LeaseMargin    time.Duration // added to the lease before its jobs run elsewhere: clocks, and the grace of a kill (15 s)
 	UnknownAfter   time.Duration // jobs show UNKWN after their host was unavailable this long (10 s)
+	PreExecRetries int           // failures in a row of a pre-execution command after which its job is held (LSF's MAX_PREEXEC_RETRY) (5)
+	PreExecPause   time.Duration // after such a failure; it doubles each time, up to 5 minutes (10 s)
 	KeepFinished   time.Duration // ended jobs stay in memory (LSF's CLEAN_PERIOD) (1 h)
 }
 
@@ -53,6 +55,8 @@ func (c Config) withDefaults() Config {
 	c.Lease = cmp.Or(c.Lease, time.Minute)
 	c.LeaseMargin = cmp.Or(c.LeaseMargin, 15*time.Second)
 	c.UnknownAfter = cmp.Or(c.UnknownAfter, 10*time.Second)
+	c.PreExecRetries = cmp.Or(c.PreExecRetries, 5)
+	c.PreExecPause = cmp.Or(c.PreExecPause, 10*time.Second)
 	c.KeepFinished = cmp.Or(c.KeepFinished, time.Hour)
 	return c
 }
@@ -63,7 +67,7 @@ func (q *Queue) Config() Config { return q.cfg }
 func (c *Config) validate() error {
 	for name, n := range map[string]int{
 		"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,
-		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB,
+		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB, "PreExecRetries": c.PreExecRetries,
 	} {
 		if n < 0 || n > 1<<31-2 {
 			return fmt.Errorf("configure queue: %s is %d, want 0 to 2147483646", name, n)
@@ -71,7 +75,7 @@ func (c *Config) validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"ReserveFor": c.ReserveFor, "Lease": c.Lease, "LeaseMargin": c.LeaseMargin,
-		"UnknownAfter": c.UnknownAfter, "KeepFinished": c.KeepFinished,
+		"UnknownAfter": c.UnknownAfter, "PreExecPause": c.PreExecPause, "KeepFinished": c.KeepFinished,
 	} {
 		if d < 0 {
 			return fmt.Errorf("configure queue: %s is %v, want a positive duration", name, d)

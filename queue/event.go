@@ -15,7 +15,7 @@ const (
 	JobResumed       EventKind = "job_resumed"       // Job, Attempt: the way back; a placed job is to be continued by its host
 	JobKillAsked     EventKind = "job_kill_asked"    // Job, Attempt, Signal, ExitCode, Reason: for its host to do
 	JobFinished      EventKind = "job_finished"      // Job, Attempt, ExitCode, Usage, Reason, EndedAt: DONE or EXIT
-	JobRequeued      EventKind = "job_requeued"      // Job, Attempt, Reason: back to PEND
+	JobRequeued      EventKind = "job_requeued"      // Job, Attempt, Reason, NotBefore: back to PEND
 	JobUnknown       EventKind = "job_unknown"       // Job: its host is unavailable: RUN → UNKWN
 	JobFound         EventKind = "job_found"         // Job: its host is back: UNKWN → RUN
 	JobForgotten     EventKind = "job_forgotten"     // Job: an ended job leaves memory after the retention time
@@ -55,6 +55,7 @@ type Event struct {
 	Reason    string      `json:"reason,omitempty"`
 	EndedAt   time.Time   `json:"endedAt,omitzero"` // of JobFinished, where it was well before At
 	Order     int64       `json:"order,omitempty"`
+	NotBefore time.Time   `json:"notBefore,omitzero"` // of JobRequeued: the pause after a pre-execution command that failed
 
 	Host        *HostSpec `json:"host,omitempty"`
 	HostName    string    `json:"hostName,omitempty"`

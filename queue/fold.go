@@ -145,7 +145,7 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 	e.attempt++
 	e.place, e.started, e.ended = ev.Placement, stampOf(ev.At), 0
 	e.exit, e.pid, e.usage, e.reason, e.forced = 0, 0, Usage{}, "", false
-	j.begin = 0
+	j.begin, j.paused = 0, false
 	j.placed++
 	r.host.seat(r)
 	q.take(r.host, ev.Placement[0].Slots, j.spec)
@@ -210,7 +210,7 @@ func (q *Queue) foldElement(e *element, ev *Event) error {
 		}
 		q.turn(e, UserSuspended)
 	case ev.Kind == JobResumed && e.state == HeldPending:
-		e.since = q.at
+		e.since, e.refused = q.at, 0
 		q.turn(e, Pending)
 	case ev.Kind == JobResumed && e.state == UserSuspended:
 		if e.run.deadline != 0 {
@@ -267,6 +267,9 @@ func (q *Queue) again(e *element, ev *Event) {
 		q.vacate(e, stampOf(ev.At))
 	}
 	e.since = q.at
+	if !ev.NotBefore.IsZero() {
+		q.foldPause(e, stampOf(ev.NotBefore))
+	}
 	q.shift(e, Pending, slots, e.job.spec.MinSlots)
 	e.reason, e.exit, e.pid, e.ended = ev.Reason, 0, 0, 0
 	q.watchEnd(e.job)

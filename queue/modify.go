@@ -123,7 +123,7 @@ func (q *Queue) foldModified(j *job, ev *Event) error {
 		}
 	}
 	if begin := stampOf(spec.BeginAt); begin != stampOf(j.spec.BeginAt) {
-		j.begin = 0
+		j.begin, j.paused = 0, false
 		if begin > q.at {
 			j.begin = begin
 			q.alarms.push(alarm{at: begin, job: j.number})

@@ -14,6 +14,8 @@ func (g gate) String() string {
 		return "Dependency condition invalid or never satisfied"
 	case gateBegin:
 		return "The job has a specified start time"
+	case gatePreExec:
+		return reasonPreExec
 	case gateArrayLimit:
 		return "The job array has reached its running element limit"
 	case gateTooLarge:
@@ -41,6 +43,8 @@ func (q *Queue) PendReasons(id ID) []string {
 		return nil
 	}
 	switch {
+	case state == HeldPending && e != nil && int(e.refused) >= q.cfg.PreExecRetries:
+		return []string{fmt.Sprintf("%s %d times; the job is held until it is resumed", reasonPreExec, e.refused)}
 	case state == HeldPending:
 		return []string{"The job was suspended by the user while pending"}
 	case state != Pending:

@@ -21,6 +21,7 @@ type job struct {
 	ineligible gate  // why it does not belong to a class
 
 	begin     stamp // earliest start, 0 once it came
+	paused    bool  // begin is the end of a pause after a pre-execution command that failed
 	placed    int32 // elements that hold slots
 	open      int32 // elements that have not ended
 	need      *dependency
@@ -40,6 +41,7 @@ const (
 	gateDependency
 	gateNever
 	gateBegin
+	gatePreExec
 	gateInactive
 	gateArrayLimit
 	gateTooLarge
@@ -57,6 +59,7 @@ type element struct {
 	barred  bool // it pends, but a dependency of its own is not met
 	forced  bool // ended by force: its processes may still be running
 	exit    int16
+	refused int16 // times in a row that its pre-execution command failed
 	pid     int32
 	started stamp
 	ended   stamp

@@ -14,6 +14,9 @@ type Result struct {
 	Reason   string // why, where the exit code does not say it; with one, the job is EXIT also with exit code 0
 	// EndedAt is when, by the host's clock; zero = now. It counts where the report comes late, because nobody listened.
 	EndedAt time.Time
+	// PreExecFailed says that the job's pre-execution command failed, so that its own was not run: it pends again, or is held
+	// when that happened too often.
+	PreExecFailed bool
 }
 
 // Attempt names one start of a job or element.
@@ -43,6 +46,10 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 	}
 	if e.run.requeue {
 		q.requeueEnded(now, e, reasonRequeue)
+		return nil
+	}
+	if result.PreExecFailed && !e.run.ending {
+		q.preExecFailed(now, e)
 		return nil
 	}
 	reason := result.Reason
@@ -98,7 +105,7 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 	switch ev.Kind {
 	case JobExecuting:
 		r.executing = true
-		e.pid = int32(ev.PID)
+		e.pid, e.refused = int32(ev.PID), 0
 	case JobStopAsked: // JobStopped follows
 	case JobKillAsked:
 		if ev.Signal != 0 && ev.Signal != sigKILL {

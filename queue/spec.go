@@ -37,6 +37,9 @@ type Spec struct {
 	EndBy      time.Time     `json:"endBy,omitzero"`       // ended at; zero = never
 	RunLimit   time.Duration `json:"runLimit,omitempty"`   // 0 = the queue's
 	Limits     Limits        `json:"limits,omitzero"`      //
+	PreExec    string        `json:"preExec,omitempty"`    // a shell command that must succeed before the job begins
+	PostExec   string        `json:"postExec,omitempty"`   // one to run when it has ended
+	LoginShell string        `json:"loginShell,omitempty"` // that makes its environment; an absolute path
 	Priority   int           `json:"priority,omitempty"`   // within the queue, higher first
 	Hold       bool          `json:"hold,omitempty"`       // submitted as PSUSP
 	Rerunnable bool          `json:"rerunnable,omitempty"` // run again when its host is lost

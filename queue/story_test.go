@@ -181,6 +181,8 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		return s.q.SetQueue(s.now, by, args[0], opts["open"] != "no", opts["active"] != "no")
 	case "executing":
 		return s.q.Executing(s.now, s.id(args[0]), s.number(cmp.Or(args[1], "1")), 4711)
+	case "pre-failed":
+		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], opts["attempt"], "1")), queue.Result{ExitCode: 1, PreExecFailed: true})
 	case "done":
 		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], "1")), queue.Result{ExitCode: s.number(cmp.Or(opts["code"], "0")), Reason: opts["reason"]})
 	default:

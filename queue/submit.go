@@ -144,7 +144,13 @@ func checkSpec(s *Spec) error {
 	case !s.Limits.valid():
 		return bad("limits %+v", s.Limits)
 	}
-	for _, name := range []string{s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq} {
+	if s.LoginShell != "" && s.LoginShell[0] != '/' {
+		return bad("login shell %q is no absolute path", s.LoginShell)
+	}
+	for _, name := range []string{
+		s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq,
+		s.PreExec, s.PostExec, s.LoginShell,
+	} {
 		if len(name) > maxNameBytes {
 			return bad("a name or path is longer than %d bytes", maxNameBytes)
 		}

@@ -53,7 +53,7 @@ func (q *Queue) begin(now time.Time, at stamp) {
 			continue
 		}
 		if j.begin != 0 && j.begin <= at {
-			j.begin = 0
+			j.begin, j.paused = 0, false
 			q.settle(j)
 		}
 		if end := stampOf(j.spec.EndBy); end == a.at && q.pending(j) {

@@ -433,7 +433,7 @@ func (w *world) report() {
 		err = w.q.Executing(w.now, a.ID, a.Attempt, 77)
 	} else {
 		w.end(m, a, []int{0, 0, 3}[w.intn(3, "code")])
-		err = w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: p.code})
+		err = w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: p.code, PreExecFailed: !p.said && w.intn(4, "pre-exec") == 0})
 		if again := w.q.Finished(w.now, a.ID, a.Attempt, Result{ExitCode: 9}); KindOf(again) == KindInternal && again != nil {
 			w.t.Fatal(again)
 		}

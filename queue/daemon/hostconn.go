@@ -246,6 +246,7 @@ func (d *Daemon) endedReport(s *session, m *wire.Ended) *request {
 	result := queue.Result{ExitCode: int(m.GetExitCode()), Reason: clip(m.GetReason()), Usage: queue.Usage{
 		CPU: max(0, time.Duration(m.GetCpuNs())), MaxRSSMiB: int(max(0, m.GetMaxRssMib())), Processes: int(max(0, m.GetProcesses())),
 	}}
+	result.PreExecFailed = m.GetPreExecFailed()
 	if at := m.GetAtUnixNs(); at > 0 {
 		result.EndedAt = time.Unix(0, at)
 	}

@@ -29,6 +29,7 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
 		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&s.Limits),
+		PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
@@ -95,7 +96,7 @@ var ownVariables = []string{
 	"LSB_JOBID", "LSB_BATCH_JID", "LSB_JOBINDEX", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP", "LSB_JOBNAME",
 	"LSB_HOSTS", "LSB_MCPU_HOSTS", "LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS", "LSB_QUEUE", "LSB_SUB_HOST", "LSB_SUB_USER",
 	"LSB_PROJECT_NAME", "LSB_INPUTFILE", "LSB_OUTPUTFILE", "LSB_ERRORFILE", "LSB_JOBFILENAME", "LSB_JOBPGIDS", "LSB_JOBPIDS",
-	"LSB_JOBEXIT_STAT", "LSB_DJOB_HOSTFILE", "LSB_DJOB_RANKFILE", "LSB_JOB_EXECUSER", "LSB_UNIXGROUP", "LS_SUBCWD",
+	"LSB_JOBEXIT_STAT", "LSB_JOBPEND", "LSB_EXIT_PRE_ABORT", "LSB_DJOB_HOSTFILE", "LSB_DJOB_RANKFILE", "LSB_JOB_EXECUSER", "LSB_UNIXGROUP", "LS_SUBCWD",
 	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken,
 }
 

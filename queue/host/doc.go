@@ -16,6 +16,8 @@
 // A job in the keeper:
 //
 //	preparing ──fork──> running ──main process ended──> sweeping ──no process left──> finishing ──output written──> Ended
+//	                       ^                               │
+//	                       └── next command (see stage) ───┘
 //
 // Invariants:
 //   - an attempt is started at most once; a Start of a known attempt is ignored;

@@ -32,7 +32,7 @@ func (k *keeper) finish(j *job) {
 			c.finish(outputPatience)
 		}
 	}
-	if p.account != nil && !j.discard {
+	if p.account != nil && !j.discard && !j.preExecFailed {
 		if err := k.deliver(j); err != nil {
 			k.warn("job %s: %v", j.key, err)
 			j.addReason(err)

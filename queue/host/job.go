@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -40,10 +41,15 @@ type job struct {
 	phase phase
 	ready prepared
 
-	pid     int // of the main process, which leads its session; 0 before the fork
-	mark    uint64
-	started time.Time
-	ended   time.Time
+	stage         stage
+	pid           int  // of the stage's main process, which leads its session; 0 before the first fork
+	reaped        bool // that process has ended
+	mark          uint64
+	status        unix.WaitStatus // of the job's own main process or, before that, of the pre-execution command
+	postStatus    unix.WaitStatus
+	preExecFailed bool
+	started       time.Time
+	ended         time.Time
 
 	exitCode int
 	cpu      time.Duration
@@ -79,11 +85,10 @@ func (j *job) grace() time.Duration {
 	return defaultGrace
 }
 
-// mainEnded notes what wait4 said of the main process.
-func (j *job) mainEnded(status unix.WaitStatus, usage *unix.Rusage, now time.Time) {
+// commandEnded notes what wait4 said of the job's own main process.
+func (j *job) commandEnded(status unix.WaitStatus, usage *unix.Rusage, now time.Time) {
 	j.ended = now
-	if j.exitCode = status.ExitStatus(); status.Signaled() {
-		j.exitCode = 128 + int(status.Signal())
+	if j.exitCode = codeOf(status); status.Signaled() {
 		j.reason = "killed by signal " + fmt.Sprint(int(status.Signal()))
 	}
 	if usage.Maxrss <= ownPeakKiB() {
@@ -126,6 +131,14 @@ func (j *job) sampled(tree []process) {
 	j.procs = max(j.procs, len(tree))
 }
 
+// failKilled makes the job one that was ended before it ran.
+func (j *job) failKilled(now time.Time) {
+	j.fail(errors.New(j.kill.reason), now)
+	if j.exitCode = j.kill.exitCode; j.exitCode == 0 {
+		j.exitCode = 128 + int(unix.SIGKILL)
+	}
+}
+
 // fail makes the job one that never ran.
 func (j *job) fail(err error, now time.Time) {
 	j.failed, j.exitCode, j.reason = true, exitNotStarted, err.Error()
@@ -141,5 +154,7 @@ func (j *job) endedMessage() *wire.Ended {
 		MaxRssMib: j.memMiB,
 		Processes: int32(j.procs),
 		AtUnixNs:  j.ended.UnixNano(),
+
+		PreExecFailed: j.preExecFailed,
 	}
 }

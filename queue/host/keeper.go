@@ -41,6 +41,7 @@ type keeper struct {
 	helpers  map[int]*helper // running
 	marks    map[uint64]*job // see attribute
 	ending   map[*job]bool   // to be looked at when time passes
+	closing  bool            // all jobs are ended: none goes on to its next command
 	watched  int             // running jobs with limits that we watch
 	threads  []int           // whose children are ours
 	buffer   []byte          // for reading /proc

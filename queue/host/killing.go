@@ -88,6 +88,7 @@ func (j *job) nextDue() time.Time {
 
 // endAll ends all jobs at once; silent ones write no output, because they are no longer ours.
 func (k *keeper) endAll(reason string, silent bool) {
+	k.closing = true
 	for _, j := range k.jobs {
 		if silent {
 			j.disown()
@@ -127,7 +128,7 @@ func (k *keeper) sweep(j *job) {
 		left = true // look again later
 	}
 	if !left {
-		k.toFinish(j)
+		k.stageOver(j)
 		return
 	}
 	if j.phase == running {

@@ -72,6 +72,7 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) 
 	if p.argv, err = limitedCommand(s.GetLimits(), p.argv); err != nil {
 		return p, err
 	}
+	p.argv = loginCommand(s.GetLoginShell(), p.argv)
 	p.env = environment(s.GetEnv(), p.account, p.script)
 	return p, nil
 }
@@ -187,6 +188,18 @@ func (k *keeper) writeScript(p *prepared, command string, key attemptKey) error 
 		return fmt.Errorf("write job script: %w", errors.Join(err, os.Remove(p.script)))
 	}
 	return nil
+}
+
+// loginCommand has a login shell make the environment and become the command then.
+func loginCommand(login string, argv []string) []string {
+	switch name := filepath.Base(login); {
+	case login == "":
+		return argv
+	case strings.HasSuffix(name, "csh"):
+		return append([]string{"-" + login, "-c", "exec $argv:q"}, argv...)
+	default:
+		return append([]string{"-" + login, "-c", `exec "$@"`, name}, argv...)
+	}
 }
 
 // interpreterOf is the interpreter that a script names on its first line and its argument, nil for none.

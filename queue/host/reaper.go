@@ -28,7 +28,7 @@ func (k *keeper) reap() {
 		orphaned = k.reaped(pid, status, &usage, now) || orphaned
 	}
 	for _, j := range k.mains {
-		if !j.ended.IsZero() && (orphaned || j.phase == running) {
+		if j.reaped && (orphaned || j.phase == running) {
 			k.sweep(j)
 		}
 	}
@@ -41,11 +41,11 @@ func (k *keeper) reaped(pid int, status unix.WaitStatus, usage *unix.Rusage, now
 		h.done <- status
 		return false
 	}
-	if j := k.mains[pid]; j != nil && j.ended.IsZero() {
+	if j := k.mains[pid]; j != nil && !j.reaped {
 		j.mainEnded(status, usage, now)
 		return false
 	}
-	if j := k.orphans[pid]; j != nil {
+	if j := k.orphans[pid]; j != nil && j.stage == stageMain {
 		j.addUsage(usage)
 	}
 	delete(k.orphans, pid)
@@ -73,7 +73,7 @@ func (k *keeper) adopt() error {
 		return err
 	}
 	for _, pid := range children {
-		if j := k.mains[pid]; j != nil && j.ended.IsZero() || k.helpers[pid] != nil {
+		if j := k.mains[pid]; j != nil && !j.reaped || k.helpers[pid] != nil {
 			continue
 		}
 		of, seen := k.orphans[pid]
@@ -159,7 +159,7 @@ func (k *keeper) treeOf(j *job) ([]process, error) {
 
 func (k *keeper) rootsOf(j *job) []int {
 	var roots []int
-	if j.ended.IsZero() && j.pid != 0 {
+	if !j.reaped && j.pid != 0 {
 		roots = append(roots, j.pid)
 	}
 	for pid, of := range k.orphans {
@@ -202,7 +202,7 @@ func (k *keeper) pass(now time.Time) {
 			continue
 		}
 		k.due(j, now)
-		if !j.ended.IsZero() {
+		if j.reaped {
 			k.sweep(j)
 		}
 	}
@@ -259,6 +259,9 @@ func (k *keeper) sampled(s sample) {
 		return
 	}
 	for _, j := range k.mains {
+		if j.stage != stageMain {
+			continue
+		}
 		tree := s.table.tree(k.rootsOf(j))
 		j.sampled(tree)
 		k.watch(j, tree)
@@ -270,6 +273,7 @@ const hostGonePatience = time.Minute
 
 // hostGone ends every process there is below this one.
 func (k *keeper) hostGone(children <-chan os.Signal) error {
+	k.closing = true
 	for _, j := range k.jobs {
 		j.disown()
 	}

@@ -111,6 +111,9 @@ const (
 	FieldDataLimit    Field = "dataLimit"
 	FieldStackLimit   Field = "stackLimit"
 	FieldCoreLimit    Field = "coreLimit"
+	FieldPreExec      Field = "preExec"
+	FieldPostExec     Field = "postExec"
+	FieldLoginShell   Field = "loginShell"
 )
 
 // Acted is what became of one job of an ActRequest.
