@@ -134,7 +134,7 @@ func (c *Cluster) AddAgent(cfg AgentConfig) (string, error) {
 	case len(c.agents) >= maxAgents:
 		return "", fmt.Errorf("add agent: there are %d already", maxAgents)
 	}
-	a := newAgent(&c.conf, cfg, c.workDir, c.seats[0].address, c.guard, realRunner{})
+	a := newAgent(&c.conf, cfg, c.workDir, c.seats[0].address, c.guard, c.runner())
 	c.agents = append(c.agents, a)
 	return a.connect(c.master), nil
 }

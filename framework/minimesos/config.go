@@ -50,6 +50,10 @@ type Config struct {
 	OnEvent func(frameworkID string, event *scheduler.Event) Verdict
 	OnCall  func(call *scheduler.Call) Verdict
 
+	// Tasks, if not nil, is what all tasks do, in place of processes: then the cluster has no sockets either, and is reached
+	// by Cluster.Handler only.
+	Tasks Body
+
 	credentials *atomic.Pointer[map[string]string] // in place of Credentials, once set
 
 	// Logger receives what a real master and its agents would log; default none.

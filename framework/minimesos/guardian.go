@@ -81,6 +81,9 @@ func (g *guardian) watch(agentID string) {
 
 // stop dismisses the guardian when no task is left, and waits for its end.
 func (g *guardian) stop() error {
+	if g == nil {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, _ = io.WriteString(g.in, "quit\n") // without it, the guardian looks once more

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -25,9 +26,11 @@ func (c *Cluster) start() error {
 		}
 		address = net.JoinHostPort(host, "0")
 	}
-	var err error
-	if c.guard, err = startGuardian(); err != nil {
-		return errors.Join(err, c.closeSeats())
+	if !c.conf.inMemory() {
+		var err error
+		if c.guard, err = startGuardian(); err != nil {
+			return errors.Join(err, c.closeSeats())
+		}
 	}
 	for _, s := range c.seats {
 		if err := c.open(s); err != nil {
@@ -107,13 +110,15 @@ func (c *Cluster) lead(s *seat) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.giveUp = cancel
-	for _, a := range c.agents {
-		c.rejoin.Go(func() {
-			if wait(ctx, c.conf.RecoveryTime+c.conf.ReregisterDelay) == nil {
-				a.connect(m)
-			}
-		})
-	}
+	agents := slices.Clone(c.agents)
+	c.rejoin.Go(func() {
+		if wait(ctx, c.conf.RecoveryTime+c.conf.ReregisterDelay) != nil {
+			return
+		}
+		for _, a := range agents {
+			a.connect(m)
+		}
+	})
 }
 
 func (c *Cluster) scheme() string {

@@ -52,7 +52,13 @@ func (p *port) open() *portListener {
 	return p.current
 }
 
-func (p *port) close() error { return p.tcp.Close() }
+// close gives the port back. A nil one is of a master in memory.
+func (p *port) close() error {
+	if p == nil {
+		return nil
+	}
+	return p.tcp.Close()
+}
 
 func (p *port) run() {
 	for {

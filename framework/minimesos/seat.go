@@ -26,6 +26,9 @@ type seat struct {
 }
 
 func (c *Cluster) newSeat(address string) (*seat, error) {
+	if c.conf.inMemory() {
+		return c.memorySeat(), nil
+	}
 	port, err := listen(address)
 	if err != nil {
 		return nil, err
@@ -37,6 +40,9 @@ func (c *Cluster) newSeat(address string) (*seat, error) {
 func (s *seat) open() {
 	s.id = uuid.NewString()
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 1 << 20}
+	if s.port == nil {
+		return // in memory
+	}
 	server, log := s.server, s.cluster.conf.Logger
 	listener := s.port.open()
 	serve := func() error { return server.Serve(listener) }
