@@ -7,6 +7,8 @@ type connection struct {
 	up         bool
 	upSince    time.Time
 	suppressed bool
+	// suppressedAt is when the master was told so.
+	suppressedAt time.Time
 	// refused says that offers, or parts of them, were refused since the last revive: Mesos keeps these back.
 	refused   bool
 	revivedAt time.Time
@@ -22,6 +24,7 @@ func (f *Fleet) connect(c Connection) {
 	}
 	// A new subscription knows neither filters nor the old suppression.
 	f.up, f.upSince, f.suppressed, f.refused = true, f.now, c.Suppressed, false
+	f.suppressedAt = f.now
 	f.nextFull = f.now
 	for _, m := range f.order {
 		m.asks, m.unknowns = 0, 0
@@ -49,17 +52,17 @@ func (f *Fleet) interest() {
 	wanted := f.wanted()
 	if wanted == 0 {
 		if !f.suppressed {
-			f.suppressed = true
+			f.suppressed, f.suppressedAt = true, f.now
 			f.emit(Suppress{})
 		}
 		f.reviveFor = 0
 		return
 	}
-	if !f.suppressed && !f.refused {
-		return
-	}
 	gap := f.reviveGap
-	if f.suppressed || wanted > f.reviveFor {
+	switch {
+	case !f.suppressed && !f.refused:
+		gap = f.cfg.ReviveMax // nothing is kept back from us, but the last revive may have been lost
+	case f.suppressed || wanted > f.reviveFor:
 		gap = f.cfg.ReviveEvery
 	}
 	if !f.revivedAt.IsZero() && f.now.Sub(f.revivedAt) < gap {

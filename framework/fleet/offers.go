@@ -41,6 +41,9 @@ func (f *Fleet) takeOffers(offers []Offer) {
 	if !f.up || len(offers) == 0 {
 		return // offers of a lost subscription are void
 	}
+	if f.suppressed && f.now.Sub(f.suppressedAt) >= f.cfg.ReviveEvery {
+		f.suppressed = false // the call was lost: it is repeated if it still holds
+	}
 	candidates := f.group(offers)
 	f.tally(candidates)
 	decline := f.jitter(f.cfg.DeclineFor, 0.2)

@@ -72,7 +72,8 @@ func (f *Fleet) alive(m *member, u Update) {
 		m.Before = 0
 		f.set(m, back, "it is back: "+u.State.String())
 	case Gone:
-		f.release(m, "its task was thought to have ended")
+		// The batch system may not have removed it yet, and give it jobs: it is ended as any other host is.
+		f.close(m, CauseLost, "its task was thought to have ended")
 	case Releasing:
 		if u.State == TaskKilling {
 			m.killAt = f.now.Add(maxKillWait)
@@ -83,6 +84,9 @@ func (f *Fleet) alive(m *member, u Update) {
 
 func (f *Fleet) ended(m *member, u Update) {
 	gone := u.State.processesGone()
+	if u.State == TaskGone && !m.Ran {
+		gone = false // its agent does not know it: the launch may still be on its way
+	}
 	if m.State == Gone {
 		if gone && !m.ProcessesGone {
 			m.ProcessesGone = true
