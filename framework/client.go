@@ -156,10 +156,14 @@ func (t *transport) subscribe(ctx context.Context, e endpoint, call *scheduler.C
 		response, err := t.client(e, true).Send(client.RequestSingleton(call), client.ResponseClassAuto, httpcli.Context(ctx))
 		if err == nil {
 			stream, ok := response.(*httpcli.Response)
-			if !ok || stream.Header.Get(streamIDHeader) == "" {
-				return e, nil, errors.Join(errors.New("it answered SUBSCRIBE without a stream id"), response.Close())
+			if ok && stream.Header.Get(streamIDHeader) != "" {
+				return e, stream, nil
 			}
-			return e, stream, nil
+			err = errors.New("it answered SUBSCRIBE without an event stream")
+			if response != nil { // it is nil for 202
+				err = errors.Join(err, response.Close())
+			}
+			return e, nil, err
 		}
 		refused, ok := errors.AsType[*refusal](err)
 		if ok && refused.code == http.StatusTemporaryRedirect {

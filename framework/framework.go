@@ -24,6 +24,8 @@ type Framework struct {
 	store Store
 	log   logrus.FieldLogger
 	roles []string
+	// random is the fleet's, for names and jitter.
+	random *rand.Rand
 
 	mail      *mailbox
 	transport *transport
@@ -75,7 +77,7 @@ func New(cfg Config, batch Batch, store Store) (*Framework, error) {
 	f := &Framework{
 		cfg: cfg, store: store, log: cfg.Logger, roles: cfg.roles(), endDetector: endDetector,
 		mail: newMailbox(), transport: newTransport(security), done: make(chan struct{}), emptied: make(chan struct{}),
-		cancel: func() {},
+		cancel: func() {}, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	f.suppressed.Store(true)
 	f.sender = newSender(f.transport, cfg.Leads, f.log)
@@ -107,7 +109,7 @@ func (f *Framework) open(ctx context.Context) error {
 	f.cancel = cancel
 	o := &owner{
 		Framework: f, ctx: run, offers: make(map[string]*mesos.Offer),
-		fleet: fleet.New(f.cfg.Fleet, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), hosts),
+		fleet: fleet.New(f.cfg.Fleet, f.random, hosts),
 	}
 	o.publish()
 	f.running.Go(func() { f.sender.run(run) })
@@ -137,6 +139,7 @@ func (f *Framework) load(ctx context.Context) (string, []fleet.Host, error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("read fleet: %w", err)
 	}
+	_, f.link.provisional = own[keySubscribingFor]
 	var hosts []fleet.Host
 	for name, data := range stored {
 		var h fleet.Host

@@ -46,6 +46,7 @@ type keeper struct {
 	sender  *sender
 	clerk   *clerk
 	abandon func(context.Context, *launch, error)
+	dice    dice
 	log     logrus.FieldLogger
 
 	mu     sync.Mutex
@@ -127,7 +128,7 @@ func (k *keeper) write(ctx context.Context, w work) bool {
 				k.abandon(ctx, l, err)
 			}
 		}
-		pause(ctx, retryAfter(failures))
+		pause(ctx, k.dice.retryAfter(failures))
 	}
 }
 

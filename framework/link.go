@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +23,7 @@ const (
 	orphanedTimeout   = 30 * time.Second
 	bucketFramework   = "framework"
 	keyFrameworkID    = "id"
-	keySubscribingFor = "subscribing"
+	keySubscribingFor = "subscribing" // since when, until the first subscription under the id
 )
 
 // session is one subscription. What is sent under it is dropped when it is over.
@@ -68,8 +67,12 @@ type link struct {
 	master     atomic.Pointer[string]
 	trouble    atomic.Pointer[string] // the newest, nil while connected
 	reconnects atomic.Int64
-	log        logrus.FieldLogger
-	said       map[string]string // the last trouble with each master that was logged
+	// provisional says that the framework was made with a short failover timeout, and not subscribed with the real one yet:
+	// nothing was done under its id.
+	provisional bool
+	dice        dice
+	log         logrus.FieldLogger
+	said        map[string]string // the last trouble with each master that was logged
 }
 
 // run returns nil when ctx ends, ErrFailedOver or ErrRemoved.
@@ -85,7 +88,7 @@ func (l *link) run(ctx context.Context, id string) error {
 		case errors.Is(err, errNewID):
 			failed, failures = "", 0
 			continue
-		case errors.Is(err, ErrRemoved) && l.cfg.NewFrameworkID:
+		case errors.Is(err, ErrRemoved) && (l.cfg.NewFrameworkID || l.provisional):
 			if err := l.forgetID(ctx, &id); err != nil {
 				l.complain(url, err)
 				pause(ctx, lastRetry)
@@ -99,7 +102,7 @@ func (l *link) run(ctx context.Context, id string) error {
 		}
 		l.complain(url, err)
 		l.reconnects.Add(1)
-		if l.rest(ctx, retryAfter(failures), url) {
+		if l.rest(ctx, l.dice.retryAfter(failures), url) {
 			failed, failures = "", 0
 			continue
 		}
@@ -134,13 +137,6 @@ func (l *link) complain(master string, err error) {
 	}
 }
 
-// retryAfter doubles, with half of it at random, up to lastRetry.
-func retryAfter(failures int) time.Duration {
-	d := firstRetry << min(failures, 10)
-	d = min(d, lastRetry)
-	return d/2 + rand.N(d/2)
-}
-
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -152,7 +148,11 @@ func pause(ctx context.Context, d time.Duration) {
 
 // forgetID makes way for a new framework after the master has removed the old one.
 func (l *link) forgetID(ctx context.Context, id *string) error {
-	l.log.Errorf("the master has removed framework %s with all its tasks: taking a new framework id, as allowed", *id)
+	if l.provisional {
+		l.log.Warnf("the master has removed framework %s, under which nothing was done yet: taking a new framework id", *id)
+	} else {
+		l.log.Errorf("the master has removed framework %s with all its tasks: taking a new framework id, as allowed", *id)
+	}
 	if err := l.store.Put(ctx, bucketFramework, map[string][]byte{keyFrameworkID: nil}); err != nil {
 		return fmt.Errorf("forget framework id: %w", err)
 	}
@@ -250,10 +250,12 @@ func (l *link) read(ctx context.Context, s *session, stream mesos.Response, watc
 			limit = heartbeat(e.Subscribed) * missedHeartbeats
 		case scheduler.Event_ERROR:
 			return errorOf(e.Error)
-		case scheduler.Event_HEARTBEAT:
 		default:
-			if s.id == "" {
+			if s.id == "" { // SUBSCRIBED was lost: what follows must not keep us waiting for it
 				return fmt.Errorf("it sent %v before SUBSCRIBED", e.Type)
+			}
+			if e.Type == scheduler.Event_HEARTBEAT {
+				continue
 			}
 			watchdog.Stop() // it is we who are slow now
 			if err := l.mail.wait(ctx); err != nil {
@@ -290,13 +292,18 @@ func (l *link) subscribed(ctx context.Context, s *session, e *scheduler.Event_Su
 	case got == "" || *id != "" && got != *id:
 		return fmt.Errorf("it subscribed us as %q, not as %q", got, *id)
 	case *id == "":
-		err := l.store.Put(ctx, bucketFramework, map[string][]byte{keyFrameworkID: []byte(got), keySubscribingFor: nil})
+		err := l.store.Put(ctx, bucketFramework, map[string][]byte{keyFrameworkID: []byte(got)})
 		if err != nil {
 			// The master drops this framework after the short timeout that it was made with.
 			return fmt.Errorf("store framework id %s: %w", got, err)
 		}
-		*id = got
+		*id, l.provisional = got, true
 		return errNewID
+	case l.provisional:
+		if err := l.store.Put(ctx, bucketFramework, map[string][]byte{keySubscribingFor: nil}); err != nil {
+			return fmt.Errorf("store that framework id %s is valid: %w", got, err)
+		}
+		l.provisional = false
 	}
 	s.id = got
 	master := s.at.url

@@ -423,4 +423,11 @@ func (s *memStore) id() string {
 	return string(s.buckets[bucketFramework][keyFrameworkID])
 }
 
+func (s *memStore) value(bucket, key string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, ok := s.buckets[bucket][key]
+	return value, ok
+}
+
 var errTest = errors.New("made by the test")

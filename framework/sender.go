@@ -34,6 +34,7 @@ type sender struct {
 	transport *transport
 	orders    chan order
 	leads     func() bool
+	dice      dice
 	log       logrus.FieldLogger
 }
 
@@ -139,7 +140,7 @@ func (s *sender) send(ctx context.Context, o order) {
 		select {
 		case <-o.session.done:
 		case <-ctx.Done():
-		case <-time.After(retryAfter(failures)):
+		case <-time.After(s.dice.retryAfter(failures)):
 		}
 	}
 }
