@@ -88,6 +88,8 @@ func pastTexts(e *queue.Event, spec *queue.Spec, placed, brief bool) []string {
 	case queue.JobRequeued:
 		if text = "Pending: Job has been requeued;"; !e.NotBefore.IsZero() {
 			text = "Pending: " + printable(e.Reason) + ";"
+		} else if strings.HasPrefix(e.Reason, "Requeued job ") {
+			text = "Pending: " + printable(e.Reason)
 		}
 	case queue.JobQueueMoved:
 		text = "Switched to Queue <" + printable(e.QueueName) + "> by user or administrator;"

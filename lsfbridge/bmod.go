@@ -24,11 +24,11 @@ type Modification struct {
 
 // modGrammar knows options that are refused too.
 var modGrammar = newGrammar("bmod", `x xn r rn J: Jn q: qn n: nn o: oo: on e: eo: en i: is: in isn w: wn P: Pn W: Wn m: mn R: Rn b: bn
-	t: tn sp: spn Z: Zs: Zsn M: Mn H Hn N Nn B Bn u: un c: cn F: Fn D: Dn S: Sn C: Cn T: Tn v: vn p: pn k: kn L: Ln E: En Ep: Epn f: fn
+	t: tn Q: Qn sp: spn Z: Zs: Zsn M: Mn H Hn N Nn B Bn u: un c: cn F: Fn D: Dn S: Sn C: Cn T: Tn v: vn p: pn k: kn L: Ln E: En Ep: Epn f: fn
 	a: an g: gn G: Gn app: appn sla: slan ti tin env: cwd: cwdn`, false)
 
 // modOptions are the options that are here, by themselves and with "n" at the end.
-var modOptions = strings.Fields("x r J q n o oo e eo i is w P W m R b t sp Z c M v F D S C p T E Ep L")
+var modOptions = strings.Fields("x r J q n o oo e eo i is w P W m R b t sp Z c M v F D S C p T Q E Ep L")
 
 // ParseModification reads a bmod command line. slots are those of the job as it is, for resources of the whole job; 1 when that is not
 // known. Errors are ErrVersion, *UsageError or a Refusal.

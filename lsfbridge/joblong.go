@@ -127,6 +127,7 @@ func submittedClauses(spec *queue.Spec) []string {
 	add(spec.Stderr != "", "Error File%s <%s>", overwrite(spec.TruncateStderr), printable(spec.Stderr))
 	add(spec.Need.Exclusive, "Exclusive Execution")
 	add(spec.Rerunnable, "Re-runnable")
+	add(spec.RequeueExit != (queue.ExitSet{}), "Requeue Exit Values <%s>", spec.RequeueExit)
 	add(spec.MaxSlots > spec.MinSlots, "%d-%d Processors Requested", spec.MinSlots, spec.MaxSlots)
 	add(spec.MaxSlots > 1 && spec.MaxSlots == spec.MinSlots, "%d Processors Requested", spec.MinSlots)
 	resReq := cmp.Or(spec.ResReq, FormatResReq(spec.Need))

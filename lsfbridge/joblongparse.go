@@ -192,7 +192,7 @@ func (l *LongJob) parseEvent(p string, now time.Time) error {
 // clauseWords begin the clauses after the host.
 var clauseWords = []string{
 	"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Output File <",
-	"Output File (overwrite) <", "Error File <", "Error File (overwrite) <", "Exclusive Execution", "Re-runnable",
+	"Output File (overwrite) <", "Error File <", "Error File (overwrite) <", "Exclusive Execution", "Re-runnable", "Requeue Exit Values <",
 	"Requested Resources <", "Dependency Condition <", "User Priority <", "Specified Hosts <", "Login Shell <",
 	"Pre-execute Command <", "Post-execute Command <", "Notify when ", "Job Priority <", "Restart", "Checkpoint ", "Copy Files ",
 }

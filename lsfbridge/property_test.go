@@ -69,6 +69,7 @@ func drawSpec(t *rapid.T) *queue.Spec {
 		spec.RunLimit, spec.After = 90*time.Minute, drawCondition(t, 2)
 		spec.Need = queue.Need{MemMiB: 5, OneHost: true, Exclusive: true, Hosts: "a,b"}
 		spec.Limits = drawLimits(t)
+		spec.RequeueExit = queue.ExitSet{1 << 3}
 		spec.PreExec, spec.PostExec, spec.LoginShell = "check a, b", "clean", "/bin/bash"
 	}
 	return spec

@@ -206,6 +206,9 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	if q.Rerunnable {
 		b = append(b, "RERUNNABLE :  yes\n"...)
 	}
+	if q.RequeueExit != (queue.ExitSet{}) {
+		b = fmt.Appendf(b, "REQUEUE_EXIT_VALUES:  %s\n", q.RequeueExit)
+	}
 	return append(b, '\n')
 }
 

@@ -24,7 +24,7 @@ const (
 
 // submitGrammar knows options that are refused too, so that those are not taken for a wrong command line.
 var submitGrammar = newGrammar("bsub", `x H r rn K J: q: n: o: oo: e: eo: i: is: w: P: W: M: m: R: b: t: sp: cwd: env:
-	N B u: I Ip Is IS ISp ISs IX E: Ep: L: c: F: D: S: C: T: v: p: k: a: f: g: G: U: app: sla: ext: jsdl: ti tty Zs hl ul gpu: pack:
+	N B u: I Ip Is IS ISp ISs IX Q: E: Ep: L: c: F: D: S: C: T: v: p: k: a: f: g: G: U: app: sla: ext: jsdl: ti tty Zs hl ul gpu: pack:
 	Jd: Lp: data: wt: wa: rnc: notify:`, true)
 
 // A SubmitPlace is where bsub was called.
@@ -230,6 +230,10 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		spec.Cwd, err = shortText(o)
 		if err == nil && !filepath.IsAbs(spec.Cwd) {
 			spec.Cwd = filepath.Join(b.place.Cwd, spec.Cwd)
+		}
+	case "Q":
+		if spec.RequeueExit, err = queue.ParseExitSet(o.value); err != nil {
+			err = Refusal("Bad argument for option -Q: " + err.Error())
 		}
 	case "E":
 		spec.PreExec, err = aroundCommand(o)

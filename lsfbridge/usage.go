@@ -14,7 +14,7 @@ var usages = map[string]string{
 		[-W [hour:]minute] [-c [hour:]minute] [-M mem_limit] [-v swap_limit]
 		[-p process_limit] [-T thread_limit] [-F file_limit] [-D data_limit]
 		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
-		[-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
+		[-Q "exit_code ..."] [-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
 		[-N] [-B] [-u mail_user]
 		[command [argument ...]]`,
 	"bjobs": `bjobs [-h] [-V] [-w | -l | -X] [-a] [-d] [-p] [-s] [-r] [-A]

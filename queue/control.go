@@ -14,7 +14,9 @@ const (
 	reasonEndBy   = "TERM_DEADLINE: job killed after reaching its termination deadline"
 	reasonRequeue = "requeued"
 	reasonHold    = "requeued, to be held" // asks for it; then the job's reason is reasonRequeue
-	reasonPreExec = "The job's pre-exec command exited with non-zero status"
+	// reasonExitCode is followed by the code and a bracket.
+	reasonExitCode = "Requeued job is waiting for rescheduling;(exit code "
+	reasonPreExec  = "The job's pre-exec command exited with non-zero status"
 )
 
 // Exit codes of jobs that were made to end, as LSF reports them.

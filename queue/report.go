@@ -52,6 +52,10 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 		q.preExecFailed(now, e)
 		return nil
 	}
+	if q.runsAgain(e, &result) {
+		q.requeue(now, e, fmt.Sprintf("%s%d)", reasonExitCode, result.ExitCode))
+		return nil
+	}
 	reason := result.Reason
 	if reason == "" && result.ExitCode != 0 {
 		reason = e.run.reason
@@ -61,6 +65,19 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 	ev.EndedAt = lateEnd(now, e.started.time(), result.EndedAt)
 	q.commit(ev)
 	return nil
+}
+
+// maxRequeues bounds the starts of a job that asks to run again by its exit code: one that does so for ever is broken.
+const maxRequeues = 1000
+
+// runsAgain reports whether a job that ended by itself is to run again for its exit code. What it asks for itself overrides its
+// queue.
+func (q *Queue) runsAgain(e *element, result *Result) bool {
+	codes := e.job.spec.RequeueExit
+	if codes == (ExitSet{}) {
+		codes = e.job.queue.spec.RequeueExit
+	}
+	return codes.Has(result.ExitCode) && result.Reason == "" && !e.run.ending && e.attempt < maxRequeues
 }
 
 // lateEnd is the end that a host reports, where it lies well before now and not before the start; otherwise the end is now.

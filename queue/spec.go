@@ -43,6 +43,8 @@ type Spec struct {
 	Priority   int           `json:"priority,omitempty"`   // within the queue, higher first
 	Hold       bool          `json:"hold,omitempty"`       // submitted as PSUSP
 	Rerunnable bool          `json:"rerunnable,omitempty"` // run again when its host is lost
+	// RequeueExit are the exit codes with which it runs again; empty = those of its queue.
+	RequeueExit ExitSet `json:"requeueExit,omitzero"`
 }
 
 // Need is what each slot of a job needs beyond the slot itself. It is comparable: equal needs form one class.

@@ -61,7 +61,7 @@ func (s *story) configure(d *datadriven.TestData) {
 		{Name: "normal", Priority: 30, Default: true},
 		{Name: "urgent", Priority: 40},
 		{Name: "small", Priority: 30, MaxSlots: 4, UserSlots: 2},
-		{Name: "rerun", Priority: 20, Rerunnable: true, RunLimit: time.Hour},
+		{Name: "rerun", Priority: 20, Rerunnable: true, RunLimit: time.Hour, RequeueExit: queue.ExitSet{1: 1 << (77 - 64)}},
 	}}
 	for _, a := range d.CmdArgs {
 		switch a.Key {
@@ -219,6 +219,11 @@ func (s *story) spec(opts map[string]string) queue.Spec {
 			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), Hosts: opts["hosts"],
 			OneHost: opts["one-host"] != "", Exclusive: opts["exclusive"] != "",
 		},
+	}
+	if codes := opts["requeue"]; codes != "" {
+		if err := spec.RequeueExit.UnmarshalText([]byte(strings.ReplaceAll(codes, "_", " "))); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 	if d := opts["limit"]; d != "" {
 		spec.RunLimit = s.duration(d)

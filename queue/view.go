@@ -140,6 +140,7 @@ type QueueSpec struct {
 	JobSlots    int           `json:"jobSlots,omitempty"`   // of one job; 0 = no limit
 	RunLimit    time.Duration `json:"runLimit,omitempty"`   // 0 = none
 	Rerunnable  bool          `json:"rerunnable,omitempty"` // for all its jobs
+	RequeueExit ExitSet       `json:"requeueExit,omitzero"` // exit codes with which its jobs run again
 	Users       []string      `json:"users,omitempty"`      // who may submit; empty = all
 	// Weight is how much a pending slot of the queue counts for the controller, 0.01 to 100, to a hundredth; 0 = 1. It is a preference:
 	// more slots sooner while its jobs pend, for whatever job is first in order. It changes no order, and no limit.

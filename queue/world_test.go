@@ -120,7 +120,7 @@ func (w *world) submit() {
 	s := Spec{
 		Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
 		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
-		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0,
+		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
 	}
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")

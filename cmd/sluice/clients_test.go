@@ -21,8 +21,10 @@ func startLocal(t *testing.T, args ...string) string {
 	t.Helper()
 	dir := shortTempDir(t)
 	var log bytes.Buffer
-	local := sluice(t, append([]string{"local", "--state-dir", dir, "--agents", "4", "--agent-cpus", "4", "--target", "5",
-		"--idle-timeout", "5s", "--period", "200ms"}, args...)...)
+	local := sluice(t, append([]string{
+		"local", "--state-dir", dir, "--agents", "4", "--agent-cpus", "4", "--target", "5",
+		"--idle-timeout", "5s", "--period", "200ms",
+	}, args...)...)
 	local.Stderr = &log
 	if err := local.Start(); err != nil {
 		t.Fatal(err)
@@ -60,7 +62,7 @@ func TestClients(t *testing.T) {
 			if c.program == "toil" {
 				program = filepath.Join(filepath.Dir(program), "python3")
 			}
-			script, err := filepath.Abs(filepath.Join("../../scripts/clients", c.script))
+			script, err := filepath.Abs(filepath.Join("..", "..", "scripts", "clients", c.script))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,6 +43,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldDataLimit:    func(to, from *queue.Spec) { to.Limits.DataKiB = from.Limits.DataKiB },
 	wire.FieldStackLimit:   func(to, from *queue.Spec) { to.Limits.StackKiB = from.Limits.StackKiB },
 	wire.FieldCoreLimit:    func(to, from *queue.Spec) { to.Limits.CoreKiB = from.Limits.CoreKiB },
+	wire.FieldRequeueExit:  func(to, from *queue.Spec) { to.RequeueExit = from.RequeueExit },
 	wire.FieldPreExec:      func(to, from *queue.Spec) { to.PreExec = from.PreExec },
 	wire.FieldPostExec:     func(to, from *queue.Spec) { to.PostExec = from.PostExec },
 	wire.FieldLoginShell:   func(to, from *queue.Spec) { to.LoginShell = from.LoginShell },

@@ -111,6 +111,7 @@ const (
 	FieldDataLimit    Field = "dataLimit"
 	FieldStackLimit   Field = "stackLimit"
 	FieldCoreLimit    Field = "coreLimit"
+	FieldRequeueExit  Field = "requeueExit"
 	FieldPreExec      Field = "preExec"
 	FieldPostExec     Field = "postExec"
 	FieldLoginShell   Field = "loginShell"
