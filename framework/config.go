@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +31,10 @@ type Config struct {
 	// else goes on. nil = always yes.
 	Leads func() bool
 
-	User       string // that tasks run as on the agents
-	Name       string // of the framework; begins the names of hosts unless Fleet.HostPrefix is set
-	Role       string // to take offers for, or several with commas between; "*"
+	User string // that tasks run as on the agents
+	Name string // of the framework; begins the names of hosts unless Fleet.HostPrefix is set
+	// Role is the role to take offers for, or several with commas between, the preferred ones first; "*".
+	Role       string
 	Principal  string // to authenticate as; "" = no authentication
 	SecretFile string // holds the principal's secret; read at each subscription
 	Hostname   string // of this scheduler, for people; "" = the machine's
@@ -121,6 +123,10 @@ func (c *Config) check() error {
 	case c.KillGrace < 0:
 		return fmt.Errorf("check framework: kill grace is %v: want a time from 0", c.KillGrace)
 	}
+	if err := checkRoles(c.roles()); err != nil {
+		return err
+	}
+	c.Fleet.Roles = c.roles()
 	if _, err := c.secret(); err != nil {
 		return err
 	}
@@ -162,6 +168,26 @@ func (c *Config) roles() []string {
 		return []string{"*"}
 	}
 	return roles
+}
+
+const maxRoles = 16
+
+// checkRoles finds what a master would refuse only at the subscription.
+func checkRoles(roles []string) error {
+	if len(roles) > maxRoles {
+		return fmt.Errorf("check framework: %d roles: at most %d are possible", len(roles), maxRoles)
+	}
+	for i, role := range roles {
+		if slices.Contains(roles[:i], role) {
+			return fmt.Errorf("check framework: role %q is given twice", role)
+		}
+		for part := range strings.SplitSeq(role, "/") {
+			if part == "" || part == "." || part == ".." || part == "*" && role != "*" || part[0] == '-' || strings.ContainsAny(part, " \t\r\n\v\f\b\x7f") {
+				return fmt.Errorf("check framework: %q is no role: want a name, or names with / between, without blanks and not beginning with -", role)
+			}
+		}
+	}
+	return nil
 }
 
 // maxPrefix leaves room for the unique part of a host's name.

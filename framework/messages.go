@@ -102,7 +102,11 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 	return f
 }
 
-func reserved(r *mesos.Resource) bool { return len(r.Reservations) > 0 }
+// reserved says whether a resource is reserved for a role: in the present form, or in that of masters before 1.4, which do not know
+// RESERVATION_REFINEMENT.
+func reserved(r *mesos.Resource) bool {
+	return len(r.Reservations) > 0 || r.Role != nil && *r.Role != "*" && *r.Role != ""
+}
 
 // timesOf gives the beginning and the end of a maintenance; zero = there is none, or no known end.
 func timesOf(u *mesos.Unavailability) (from, until time.Time) {

@@ -155,8 +155,8 @@ type mesosState struct {
 		ID     string
 		Active bool
 		Tasks  []struct {
-			ID, State string
-			Agent     string `json:"slave_id"`
+			ID, State, Role string
+			Agent           string `json:"slave_id"`
 		}
 		Offers []struct{ ID string }
 	}

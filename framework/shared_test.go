@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"sluice/framework/fleet"
 	"sluice/framework/minimesos"
 )
 
@@ -178,5 +181,74 @@ func TestAgentDrained(t *testing.T) {
 	})
 	if got := r.batch.wasRemoved(old); got != "dead" {
 		t.Errorf("removed as %s", got)
+	}
+}
+
+// TestRoles: what is reserved for one of our roles is used before what everybody may have, then the role that is named first; the
+// master charges the task to the role whose offer was taken, and all roles fall silent together.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	list := agents(3)
+	list[1].Reserved = map[string]minimesos.Reservation{"batch/night": {CPUs: 2, MemMiB: 1024}}
+	list[1].CPUs, list[1].MemMiB = 0.5, 64 // of its own nearly nothing
+	list[2].Reserved = map[string]minimesos.Reservation{"other": {CPUs: 2, MemMiB: 1024}}
+	r := newRig(t, minimesos.Config{Agents: list})
+	r.cfg.Role = "spare, batch/night"
+	r.start()
+	r.want(2)
+	if role, on := r.roleOf(r.tasks()[0]), r.batch.location(r.tasks()[0]); role != "batch/night" || on != "node1" {
+		t.Errorf("two slots on %s as %s, want those reserved on node1", on, role)
+	}
+	r.want(6)
+	for _, task := range r.tasks() {
+		if on := r.batch.location(task); on != "node1" && r.roleOf(task) != "spare" {
+			t.Errorf("host on %s as %s, want the first role", on, r.roleOf(task))
+		}
+	}
+	r.batch.need(nil)
+	r.goal = 0
+	r.wait("nothing left", r.empty)
+	r.wait("silence of all roles", func() bool { return r.fw.Status().Suppressed && r.offersHeld() == 0 })
+}
+
+// roleOf is the role that a task is charged to.
+func (r *rig) roleOf(task string) string {
+	for _, f := range r.state().Frameworks {
+		for _, t := range f.Tasks {
+			if t.ID == task {
+				return t.Role
+			}
+		}
+	}
+	return ""
+}
+
+// TestBadRoles: what the master would refuse at the subscription is said at once.
+func TestBadRoles(t *testing.T) {
+	for _, role := range []string{"a b", "-a", "a/../b", "a//b", "/a", "a,a", "x/*"} {
+		cfg := DefaultConfig()
+		cfg.Master, cfg.User, cfg.Role = "http://127.0.0.1:1", "root", role
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "role") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v", role, err)
+		}
+	}
+}
+
+// TestOldReservations: resources come in the form of masters before 1.4, too.
+func TestOldReservations(t *testing.T) {
+	scalar, role, everybody := mesos.SCALAR, "batch", "*"
+	offer := &mesos.Offer{
+		AllocationInfo: &mesos.Resource_AllocationInfo{Role: &role},
+		Resources: []mesos.Resource{
+			{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: 3}, Role: &everybody},
+			{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: 2}, Role: &role},
+		},
+	}
+	if o := offerOf(offer); o.Free.CPUs != 5 || o.ReservedCPUs != 2 {
+		t.Errorf("%+v", o)
+	}
+	taken := portion([]*mesos.Offer{offer}, fleet.Resources{CPUs: 2.5})
+	if len(taken) != 2 || taken[0].GetRole() != "batch" || taken[0].Scalar.Value != 2 || taken[1].Scalar.Value != 0.5 {
+		t.Errorf("%v", taken)
 	}
 }

@@ -78,7 +78,7 @@ too, unless that start says something else by the same flag than the one before.
 // mesosFlags are how the framework shows itself to the master.
 func mesosFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Framework.User, "user", c.Framework.User, "user that tasks run as on the agents; root lets jobs run as their submitters")
-	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for")
+	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for, or several with commas between: what is reserved for them goes first, then the first role")
 	f.StringVar(&c.Framework.Principal, "principal", c.Framework.Principal, "principal to authenticate as")
 	f.StringVar(&c.Framework.SecretFile, "secret-file", c.Framework.SecretFile, "file that holds the principal's secret; read at each subscription")
 	f.StringVar(&c.Framework.CAFile, "ca-file", "", "certificates of those who may sign a master's, PEM (default: the system's); masters found in ZooKeeper then speak TLS")

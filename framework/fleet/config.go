@@ -32,6 +32,9 @@ type Config struct {
 	// MaxDisruption is the part of all hosts that may be closed at once for reasons that can wait (maintenance, age), but one
 	// always may; 0.25.
 	MaxDisruption float64
+	// Roles are those that offers come for, the preferred ones first. Of equally good offers that of the first role is taken;
+	// what is reserved for any of them goes before. Roles that are not named come last.
+	Roles []string
 	// Constraints are conditions that an agent must meet, all of them.
 	Constraints []Constraint
 	// MaxLaunchesPerStep bounds the hosts launched at once; 256.

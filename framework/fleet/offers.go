@@ -166,21 +166,22 @@ const indexBits = 32
 
 func (t tier) capacity(i int) int { return int(t[i] >> indexBits) }
 
-// tiers sorts the candidates for a shape: reserved resources first, agents whose GPUs would lie idle last.
+// tiers sorts the candidates for a shape: reserved resources first, then by role, agents whose GPUs would lie idle last.
 func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
-	tiers := make([]tier, 4)
+	roles := len(f.cfg.Roles) + 1
+	tiers := make([]tier, 4*roles)
 	for i, c := range candidates {
 		wastes := c.free.GPUs > 0 && s.gpus == 0
 		n := f.capacity(c, s)
 		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !f.usable(c) {
 			continue
 		}
-		rank := 0
+		rank := f.rank(c.role)
 		if !c.reserved {
-			rank++
+			rank += roles
 		}
 		if wastes {
-			rank += 2
+			rank += 2 * roles
 		}
 		tiers[rank] = append(tiers[rank], uint64(n)<<indexBits|uint64(i))
 	}
@@ -188,6 +189,14 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 		slices.Sort(t)
 	}
 	return tiers
+}
+
+// rank is the place of a role among those that are preferred.
+func (f *Fleet) rank(role string) int {
+	if i := slices.Index(f.cfg.Roles, role); i >= 0 {
+		return i
+	}
+	return len(f.cfg.Roles)
 }
 
 // choose gives the smallest candidate that holds all that is wanted, else the largest that holds a unit.

@@ -84,6 +84,7 @@ func (m *master) register(id string, cfg AgentConfig, link agentLink, tasks []ag
 	m.agents[id] = a
 	m.alloc.addAgent(id, total)
 	m.alloc.setAgentActive(id, m.drains[id] == nil)
+	m.alloc.agents[id].remote = cfg.Domain.remote(m.cfg.Domain)
 	m.log.WithField("agent", id).Info("registered")
 	for _, t := range tasks {
 		m.readmit(a, t, wasUnreachable, wasRecovered)
@@ -292,7 +293,7 @@ func agentResources(cfg AgentConfig) bundle {
 			b = b.plus(bundle{s})
 		}
 	}
-	return b
+	return b.plus(revocableResources(cfg))
 }
 
 var rangesText = regexp.MustCompile(`^\[\d+-\d+(?:,\d+-\d+)*\]$`)

@@ -19,24 +19,28 @@ const maxRefusal = 365 * 24 * time.Hour
 
 // allocator decides which framework is offered what. It is pure: time is an argument, and the offers are returned.
 //
-// Roles share by dominant share, the frameworks of a role likewise; the free part of an agent goes whole to the first
+// Roles share by dominant share, by their weights, the frameworks of a role likewise; the free part of an agent goes whole to the first
 // framework in that order which wants it. What is returned waits for the next call of allocate.
 type allocator struct {
 	interval   time.Duration // shorter refusals last this long
 	agents     map[string]*allocAgent
 	order      []string // agents, by age
 	frameworks map[string]*allocFramework
+	weights    map[string]float64 // of roles; 1 where there is none
 }
 
 type allocAgent struct {
 	total  bundle
 	free   bundle
 	active bool
+	remote bool // in another region than the master
 }
 
 type allocFramework struct {
 	active     bool
 	gpus       bool // wants agents with GPUs
+	revocable  bool // wants resources that may be taken back
+	regions    bool // wants agents of other regions
 	roles      map[string]bool
 	suppressed map[string]bool
 	filters    map[filterKey][]filter
@@ -58,7 +62,9 @@ type allocation struct {
 }
 
 func newAllocator(interval time.Duration) *allocator {
-	return &allocator{interval: interval, agents: map[string]*allocAgent{}, frameworks: map[string]*allocFramework{}}
+	return &allocator{
+		interval: interval, agents: map[string]*allocAgent{}, frameworks: map[string]*allocFramework{}, weights: map[string]float64{},
+	}
 }
 
 func (a *allocator) addAgent(id string, total bundle) {
@@ -103,6 +109,12 @@ func (a *allocator) setFramework(id string, roles, suppressed []string, gpus boo
 			delete(f.filters, key)
 		}
 	}
+}
+
+// setAbilities says what else a framework can use.
+func (a *allocator) setAbilities(id string, revocable, regions bool) {
+	f := a.frameworks[id]
+	f.revocable, f.regions = revocable, regions
 }
 
 // setFrameworkActive lets a framework take part or not. Its filters are forgotten either way.
@@ -197,6 +209,9 @@ func (a *allocator) allocate(now time.Time) []allocation {
 			}
 			tried[c] = true
 			res := agent.free.usableBy(c.role)
+			if !a.frameworks[c.framework].revocable {
+				res = res.firm()
+			}
 			if !a.wants(c, id, agent, res) {
 				continue
 			}
@@ -230,7 +245,7 @@ func (a *allocator) wants(c candidate, id string, agent *allocAgent, res bundle)
 		return false
 	}
 	f := a.frameworks[c.framework]
-	if agent.total.scalar("gpus") > 0 && !f.gpus {
+	if agent.total.scalar("gpus") > 0 && !f.gpus || agent.remote && !f.regions {
 		return false
 	}
 	covers := func(x filter) bool { return x.refused.contains(res) }
@@ -309,7 +324,7 @@ func (a *allocator) next(tried map[candidate]bool, capacity amounts) (candidate,
 				continue
 			}
 			s := standing{
-				roleHeld[role].share(capacity), roleCount[role], f.held[role].share(capacity), f.count[role], c,
+				roleHeld[role].share(capacity) / a.weight(role), roleCount[role], f.held[role].share(capacity), f.count[role], c,
 			}
 			if !found || compareStandings(s, best) < 0 {
 				best, found = s, true

@@ -24,6 +24,8 @@ type Config struct {
 	ZooKeeper        string
 	ZooKeeperTimeout time.Duration // of the masters' sessions; default 10 s
 	ElectionTime     time.Duration // default 200 ms
+	// Domain is where the masters stand: agents of other regions are offered to frameworks only that are REGION_AWARE.
+	Domain FaultDomain
 	// TLS, if not nil, is what the masters speak.
 	TLS *tls.Config
 	// Credentials are the secrets by principal that frameworks authenticate with (HTTP Basic); nil = they need not.
@@ -73,6 +75,9 @@ type AgentConfig struct {
 	Attributes map[string]string
 	// Reserved are resources beside the above that only a role, and roles below it, may have.
 	Reserved map[string]Reservation
+	// Revocable is what the agent offers beside all that, for as long as nobody needs it; its disk does not count.
+	Revocable Reservation
+	Domain    FaultDomain
 }
 
 // Reservation is what an agent holds ready for one role.

@@ -39,7 +39,7 @@
 //
 //   - LAUNCH_GROUP, custom executors, Docker, volumes, limits, operations on reservations and volumes are refused.
 //   - Checks and health checks are validated, not run. Nothing limits what a task uses.
-//   - A nested role shares like any other; quota, weights, authentication of operators and most of the v1 operator API are missing.
+//   - A nested role shares like any other; quota, authentication of operators and most of the v1 operator API are missing.
 //   - The fetcher refuses an output_file or an archive that leaves the sandbox; the executor writes no log into it.
 //   - An agent that does not return after a restart of the master is unreachable after AgentTimeout, not 10 minutes.
 //

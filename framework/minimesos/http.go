@@ -67,6 +67,8 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case "/maintenance/schedule", "/maintenance/status":
 		err = m.serveMaintenance(w, r, path)
+	case "/weights":
+		err = m.serveWeights(w, r)
 	case "/machine/down":
 		err = m.serveMachine(w, r, m.machinesDown)
 	case "/machine/up":

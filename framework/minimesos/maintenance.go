@@ -33,7 +33,7 @@ func (m *master) inherit(from *master) {
 	}
 	from.mu.Lock()
 	defer from.mu.Unlock()
-	m.schedule, m.drains = from.schedule, from.drains
+	m.schedule, m.drains, m.alloc.weights = from.schedule, from.drains, from.alloc.weights
 	for id, known := range from.machines {
 		m.machines[id] = &machine{window: known.window, down: known.down, replies: map[string]reply{}}
 	}

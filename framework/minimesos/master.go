@@ -183,6 +183,7 @@ func (m *master) offerMessage(o *offer) mesos.Offer {
 		Hostname:    agent.cfg.Hostname,
 		URL:         agent.url,
 		Attributes:  agent.attributes,
+		Domain:      agent.cfg.Domain.message(),
 	}
 	if known := m.machineOf(agent); known != nil {
 		msg.Unavailability = &known.window

@@ -1,6 +1,7 @@
 package minimesos
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -71,6 +72,7 @@ func checkOperatorCall(c *operator.Call) error {
 		{operator.Call_UPDATE_MAINTENANCE_SCHEDULE, "update_maintenance_schedule", c.UpdateMaintenanceSchedule != nil},
 		{operator.Call_START_MAINTENANCE, "start_maintenance", c.StartMaintenance != nil},
 		{operator.Call_STOP_MAINTENANCE, "stop_maintenance", c.StopMaintenance != nil},
+		{operator.Call_UPDATE_WEIGHTS, "update_weights", c.UpdateWeights != nil},
 		{operator.Call_DRAIN_AGENT, "drain_agent", c.DrainAgent != nil},
 		{operator.Call_DEACTIVATE_AGENT, "deactivate_agent", c.DeactivateAgent != nil},
 		{operator.Call_REACTIVATE_AGENT, "reactivate_agent", c.ReactivateAgent != nil},
@@ -102,6 +104,10 @@ func (m *master) command(c *operator.Call) (*operator.Response, error) {
 		return nil, m.deactivateAgent(c.DeactivateAgent.AgentID.Value)
 	case operator.Call_REACTIVATE_AGENT:
 		return nil, m.reactivateAgent(c.ReactivateAgent.AgentID.Value)
+	case operator.Call_UPDATE_WEIGHTS:
+		return nil, m.setWeights(c.UpdateWeights.WeightInfos)
+	case operator.Call_GET_WEIGHTS:
+		return m.weightsResponse(), nil
 	case operator.Call_GET_MAINTENANCE_SCHEDULE:
 		return &operator.Response{
 			Type: operator.Response_GET_MAINTENANCE_SCHEDULE,
@@ -131,7 +137,9 @@ func (m *master) currentSchedule() *maintenance.Schedule {
 // The older endpoints print their objects with sorted members.
 func sortedJSON(msg any) ([]byte, error) {
 	var v any
-	if err := json.Unmarshal(toJSON(msg), &v); err != nil {
+	in := json.NewDecoder(bytes.NewReader(toJSON(msg)))
+	in.UseNumber() // 2.0 stays 2.0
+	if err := in.Decode(&v); err != nil {
 		return nil, fmt.Errorf("sort members: %w", err)
 	}
 	return json.Marshal(v)

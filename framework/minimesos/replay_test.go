@@ -50,6 +50,8 @@ type step struct {
 	PingLimit  string      `json:"agent_timeout"`
 	Name       string      `json:"name"`
 	Hostname   string      `json:"hostname"`
+	Domain     FaultDomain `json:"domain"`
+	Revocable  float64     `json:"revocable_cpus"`
 }
 
 func (s *step) bytes(t testing.TB) []byte {
@@ -206,6 +208,7 @@ func (r *replayer) start() {
 	r.conf = Config{LaunchDelay: 170 * time.Millisecond}
 	for _, s := range r.steps {
 		if s.Kind == "master" {
+			r.conf.Domain = s.Domain
 			r.conf.AllocationInterval = parseDuration(s.Interval)
 			r.conf.OfferTimeout = parseDuration(s.Timeout)
 			r.conf.AgentTimeout = parseDuration(s.PingLimit)
@@ -275,7 +278,7 @@ func (r *replayer) addAgent(s *step) {
 		return
 	}
 	cfg := agentConfig(s.Resources)
-	cfg.Hostname = s.Hostname
+	cfg.Hostname, cfg.Domain, cfg.Revocable.CPUs = s.Hostname, s.Domain, s.Revocable
 	for _, part := range strings.Split(s.Attributes, ";") {
 		if name, value, ok := strings.Cut(part, ":"); ok {
 			cfg.Attributes[name] = value

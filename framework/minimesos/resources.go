@@ -237,7 +237,7 @@ func reservationOf(r *mesos.Resource) (role, special string) {
 		special += "[DISK]"
 	}
 	if r.Revocable != nil {
-		special += "{REV}"
+		special += revocable
 	}
 	if r.Shared != nil {
 		special += "<SHARED>"
@@ -269,6 +269,9 @@ func (b bundle) protos(refined bool, allocation string) []mesos.Resource {
 		} else if role != unreserved {
 			static := mesos.Resource_ReservationInfo_STATIC
 			p.Reservations = []mesos.Resource_ReservationInfo{{Type: &static, Role: &role}}
+		}
+		if r.special == revocable {
+			p.Revocable = &mesos.Resource_RevocableInfo{}
 		}
 		if allocation != "" {
 			p.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &allocation}

@@ -135,6 +135,7 @@ func (m *master) failOver(f *framework, info mesos.FrameworkInfo, suppressed []s
 
 func (m *master) setRoles(f *framework, suppressed []string) {
 	m.alloc.setFramework(f.id(), rolesOf(&f.info), suppressed, f.has(mesos.FrameworkInfo_Capability_GPU_RESOURCES))
+	m.alloc.setAbilities(f.id(), f.has(mesos.FrameworkInfo_Capability_REVOCABLE_RESOURCES), f.has(mesos.FrameworkInfo_Capability_REGION_AWARE))
 }
 
 // dropRoles rescinds the offers for roles that the framework has no more.
@@ -156,7 +157,11 @@ func (m *master) subscribedEvent(id string) *scheduler.Event {
 }
 
 // info describes the master as SUBSCRIBED does.
-func (m *master) info() *mesos.MasterInfo { return masterInfo(m.id, m.address) }
+func (m *master) info() *mesos.MasterInfo {
+	info := masterInfo(m.id, m.address)
+	info.Domain = m.cfg.Domain.message()
+	return info
+}
 
 // masterInfo describes a master process.
 func masterInfo(id, address string) *mesos.MasterInfo {

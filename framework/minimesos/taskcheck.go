@@ -25,7 +25,7 @@ func checkTask(f *framework, t *mesos.TaskInfo, have allocation) (bundle, error)
 		return nil, wiref("Task uses invalid agent %s while agent %s is expected", t.AgentID.Value, have.agent)
 	}
 	for _, check := range []func(*mesos.TaskInfo) error{
-		checkTimes, checkChecks, checkTaskResources, checkCommand, checkContainer, checkLimits,
+		checkTimes, checkChecks, checkTaskResources, checkRevocable, checkCommand, checkContainer, checkLimits,
 	} {
 		if err := check(t); err != nil {
 			return nil, err
