@@ -169,7 +169,7 @@ func (l *LongPast) AppendTo(b []byte) []byte {
 	head += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ">, Command <" + l.Command + ">"
 	b = appendWrapped(append(b, '\n'), head)
 	for i := range l.Events {
-		b = l.Events[i].appendTo(b)
+		b = l.Events[i].appendTo(b, appendWrapped)
 		if i == 0 {
 			b = appendLimits(b, l.Limits)
 		}

@@ -215,13 +215,18 @@ func (l *LongJob) addEnd(job *queue.Job) {
 }
 
 // AppendTo appends the paragraphs of the job, without the rule between jobs.
-func (l *LongJob) AppendTo(b []byte) []byte {
+func (l *LongJob) AppendTo(b []byte) []byte { return l.appendTo(b, appendWrapped) }
+
+// AppendUnformatted is AppendTo with lines that are not broken (bjobs -UF).
+func (l *LongJob) AppendUnformatted(b []byte) []byte { return l.appendTo(b, appendUnbroken) }
+
+func (l *LongJob) appendTo(b []byte, line func([]byte, string) []byte) []byte {
 	b = append(b, '\n')
-	b = appendWrapped(b, l.head())
-	b = appendWrapped(b, l.SubmittedAt.Format(longTime)+": Submitted from host "+strings.Join(l.Submitted, ", ")+";")
+	b = line(b, l.head())
+	b = line(b, l.SubmittedAt.Format(longTime)+": Submitted from host "+strings.Join(l.Submitted, ", ")+";")
 	b = appendLimits(b, l.Limits)
 	for i := range l.Events {
-		b = l.Events[i].appendTo(b)
+		b = l.Events[i].appendTo(b, line)
 	}
 	if l.Below == "SUSPENDING REASONS" {
 		b = append(b, '\n')
@@ -229,7 +234,7 @@ func (l *LongJob) AppendTo(b []byte) []byte {
 	if l.Below != "" {
 		b = append(b, " "+l.Below+":\n"...)
 		for _, reason := range l.Reasons {
-			b = appendWrapped(b, " "+reason)
+			b = line(b, " "+reason)
 		}
 	}
 	if l.Below == "" && !l.State.Final() && l.hasUsage() {
@@ -245,8 +250,8 @@ func (l *LongJob) hasUsage() bool {
 	return len(l.Events) > 0 && l.Events[len(l.Events)-1].Usage != nil
 }
 
-func (e *LongEvent) appendTo(b []byte) []byte {
-	b = appendWrapped(b, e.At.Format(longTime)+": "+e.Text)
+func (e *LongEvent) appendTo(b []byte, line func([]byte, string) []byte) []byte {
+	b = line(b, e.At.Format(longTime)+": "+e.Text)
 	for _, line := range e.Usage {
 		b = append(append(pad(b, longIndent), line...), '\n')
 	}
@@ -269,6 +274,8 @@ var (
 	angleEscaper   = strings.NewReplacer(`\`, `\\`, `<`, `\<`, `>`, `\>`)
 	angleUnescaper = strings.NewReplacer(`\\`, `\`, `\<`, `<`, `\>`, `>`)
 )
+
+func appendUnbroken(b []byte, text string) []byte { return append(append(b, text...), '\n') }
 
 // appendWrapped breaks text at 79 bytes, in the middle of words, as LSF does; a blank that would begin a line is lost.
 func appendWrapped(b []byte, text string) []byte {

@@ -40,7 +40,11 @@ func (p *JobPrinter) Print(job *queue.Job) error {
 			p.line = append(p.line, LongRule...)
 		}
 		l := LongOf(job, q.ShortHost)
-		p.line = l.AppendTo(p.line)
+		if q.Unformatted {
+			p.line = l.AppendUnformatted(p.line)
+		} else {
+			p.line = l.AppendTo(p.line)
+		}
 	case FormFields:
 		p.line = AppendFields(p.line, job, q.Fields, q.Delimiter, p.now)
 	case FormJSON:

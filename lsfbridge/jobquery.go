@@ -26,9 +26,11 @@ type JobQuery struct {
 	Pending   bool // -p: the columns of pending jobs, with reasons
 	Suspended bool // -s: reasons after suspended jobs
 	NoHeader  bool
-	ShortHost bool // 3*host instead of the host three times
-	Fields    []Field
-	Delimiter string // between fields; "" = columns
+	// Unformatted is -UF: long, with lines that are not broken.
+	Unformatted bool
+	ShortHost   bool // 3*host instead of the host three times
+	Fields      []Field
+	Delimiter   string // between fields; "" = columns
 
 	Selectors []JobSelector
 	Mine      bool // only the caller's jobs
@@ -38,7 +40,7 @@ type JobQuery struct {
 	none    string
 }
 
-var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X noheader json u: q: m: J: P: o: N:", false)
+var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X UF noheader json u: q: m: J: P: o: N:", false)
 
 // Unfinished are the states of jobs that have not ended: those that bjobs shows and bkill 0 kills.
 var Unfinished = []queue.State{
@@ -113,8 +115,10 @@ func (q *JobQuery) filter(o given) (err error) {
 	return err
 }
 
-func (q *JobQuery) setForm(set func(string) bool) error {
+func (q *JobQuery) setForm(present func(string) bool) error {
 	usage := &UsageError{Command: "bjobs"}
+	q.Unformatted = present("UF")
+	set := func(option string) bool { return present(option) || option == "l" && q.Unformatted }
 	switch {
 	case set("json") && q.Fields == nil, q.Fields != nil && (set("l") || set("A")), set("w") && set("l"):
 		return usage

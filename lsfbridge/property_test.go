@@ -176,7 +176,11 @@ func TestLongFormKeepsEverything(t *testing.T) {
 				out = append(out, LongRule...)
 			}
 			l := LongOf(job, rapid.Bool().Draw(t, "short"))
-			out = l.AppendTo(out)
+			if rapid.Bool().Draw(t, "unformatted") {
+				out = l.AppendUnformatted(out)
+			} else {
+				out = l.AppendTo(out)
+			}
 			want = append(want, l)
 		}
 		got, err := ParseLongJobs(string(append(out, '\n')), recordedAt)

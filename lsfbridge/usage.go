@@ -17,7 +17,7 @@ var usages = map[string]string{
 		[-Q "exit_code ..."] [-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
 		[-N] [-B] [-u mail_user]
 		[command [argument ...]]`,
-	"bjobs": `bjobs [-h] [-V] [-w | -l | -X] [-a] [-d] [-p] [-s] [-r] [-A]
+	"bjobs": `bjobs [-h] [-V] [-w | -l | -UF | -X] [-a] [-d] [-p] [-s] [-r] [-A]
              [-m host_name] [-q queue_name] [-u user_name | -u all]
              [-P project_name] [-J name_spec] [-noheader]
              [-o "field[:[-][width]] ... [delimiter='character']" [-json]]
