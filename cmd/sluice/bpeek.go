@@ -27,9 +27,10 @@ const peekEvery = 500 * time.Millisecond
 
 func newBpeekCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
-		Use: "bpeek [-f] [options] [job_id]", Short: "Show what a running job has written so far",
-		Long: `Show what a running job has written to its standard output and error so far, with LSF's options; bpeek -h lists them. It
-is asked of the job's host, so it needs no shared file system. Without a job id, your newest job that fits is meant.
+		Use: "bpeek [-f] [options] [job_id]", Short: "Show what a job has written so far",
+		Long: `Show what a job has written to its standard output and error so far, with LSF's options; bpeek -h lists them. It
+is asked of the job's host, so it needs no shared file system; of a job that has ended, the end of its output is kept (see sluice
+run --job-output). Without a job id, your newest unfinished job that fits is meant.
 
 Exit codes: 0 shown; 255 the job is not found or has not started.`,
 		Example: `  bpeek 12
@@ -121,6 +122,9 @@ func (s *peekStream) show(ctx context.Context, title string) (wire.Peeked, error
 		}
 		p, err = s.next(ctx)
 	}
+	if err == nil && first.Skipped > 0 {
+		s.call.say(fmt.Sprintf("bpeek: the first %d bytes of what Job <%v> wrote are not kept", first.Skipped, s.id))
+	}
 	if err == nil && first.Dropped {
 		s.call.say(fmt.Sprintf("bpeek: Job <%v> wrote more than the %d bytes that are kept", s.id, first.Kept))
 	}
@@ -138,11 +142,11 @@ func (s *peekStream) next(ctx context.Context) (wire.Peeked, error) {
 		return p, err
 	}
 	s.attempt = p.Attempt
-	s.offset += int64(len(p.Data))
+	s.offset = max(s.offset, p.Skipped) + int64(len(p.Data))
 	return p, nil
 }
 
-// follow prints what the job writes until it ends.
+// follow prints what the job writes until it ends, and what it wrote last.
 func (s *peekStream) follow(ctx context.Context) error {
 	ticker := time.NewTicker(peekEvery)
 	defer ticker.Stop()
@@ -160,7 +164,7 @@ func (s *peekStream) follow(ctx context.Context) error {
 			refused, _ := errors.AsType[*queue.Error](err)
 			switch {
 			case refused != nil && refused.Code == queue.NoSuchJob:
-				return nil // it has ended
+				return nil // it was ended before it ran again
 			case refused != nil && (refused.Code == queue.WrongState || refused.Kind == queue.KindUnavailable):
 				p = wire.Peeked{} // it is to run again, or its host is away
 			case err != nil:
@@ -169,7 +173,10 @@ func (s *peekStream) follow(ctx context.Context) error {
 			if _, err := s.call.stdout.Write(p.Data); err != nil {
 				return err
 			}
-			more = len(p.Data) == wire.MaxPeek
+			if p.Ended && s.offset >= p.Kept {
+				return s.call.stdout.Flush()
+			}
+			more = len(p.Data) == wire.MaxPeek || p.Ended
 		}
 	}
 }

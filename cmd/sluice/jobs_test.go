@@ -105,3 +105,60 @@ func TestLimitsAndCommandsAroundJobs(t *testing.T) {
 	u.must("bkill", "3")
 	eventually(t, "it ends", func() bool { return u.states()[queue.Exited] == 3 })
 }
+
+// TestOutputOfEndedJobs is what users see of jobs without -o, after their end: also when their hosts are gone, and after the
+// daemon was killed.
+func TestOutputOfEndedJobs(t *testing.T) {
+	u := newUser(t)
+	u.must("bsub", "-J", "short[1-3]", `echo "element $LSB_JOBINDEX"; echo oops >&2`)
+	u.must("bsub", "-e", "err", `seq 5; until [ -e `+u.work+`/go ]; do sleep 0.05; done; seq 6 300000; echo last >&2`)
+	follow := sluice(t, "logs", "-f", "2", "--stderr")
+	follow.Env = append(follow.Env, wire.EnvAPI+"="+u.client.API())
+	followed := make(chan string)
+	go func() {
+		out, err := follow.Output()
+		if err != nil {
+			out = append(out, err.Error()...)
+		}
+		followed <- string(out)
+	}()
+	eventually(t, "the array ends", func() bool { return u.states()[queue.Done] == 3 })
+	shown := func() {
+		t.Helper()
+		eventually(t, "the output is there", func() bool {
+			out, err := u.try("logs", "1[2]")
+			return err == nil && out == "element 2\noops\n"
+		})
+		if out := u.must("bpeek", "1[3]"); out != "<< output from stdout >>\nelement 3\noops\n" {
+			t.Errorf("bpeek: %q", out)
+		}
+	}
+	shown()
+	if err := os.WriteFile(filepath.Join(u.work, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-followed; got != "last\n" {
+		t.Errorf("logs -f showed %q", got)
+	}
+	eventually(t, "the hosts are gone", func() bool { hosts, err := u.client.Hosts(t.Context()); return err == nil && len(hosts) == 0 })
+	shown()
+	if out := u.must("logs", "2", "--tail", "2"); out != "299999\n300000\n" {
+		t.Errorf("the last lines: %q", out)
+	}
+	if out := u.must("logs", "2"); len(out) != 1<<20 {
+		t.Errorf("%d bytes are kept", len(out))
+	}
+	if out := u.must("logs", "2", "--stderr"); out != "last\n" {
+		t.Errorf("standard error: %q", out)
+	}
+	u.kill()
+	u.start("127.0.0.1:0")
+	shown()
+	if out, err := u.try("logs", "99"); err == nil || out != "" {
+		t.Errorf("of no job: %q, %v", out, err)
+	}
+	u.must("bsub", "-H", "true")
+	if out, err := u.try("logs", "3"); err == nil || out != "" {
+		t.Errorf("of a job that is held: %q, %v", out, err)
+	}
+}

@@ -109,7 +109,7 @@ at 10 a tenth.`,
 		command.GroupID = groupLSF
 		root.AddCommand(command)
 	}
-	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newSimulateCommand(), newTuneCommand(), newHostCommand(), newCtlCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newLocalCommand(), newDemoCommand(), newSimulateCommand(), newTuneCommand(), newHostCommand(), newCtlCommand(), newLogsCommand(), newVersionCommand())
 	return root
 }
 

@@ -15,6 +15,7 @@ import (
 	"sluice/framework"
 	"sluice/queue/daemon"
 	"sluice/queue/journal"
+	"sluice/queue/output"
 )
 
 // App is a running system. Its methods may be called from any goroutine.
@@ -126,8 +127,13 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
 		return err
 	}
 	a.onClose(past.Close)
+	outputs, err := output.Open(filepath.Join(a.cfg.StateDir, "output"), output.Limits{Bytes: a.cfg.Outputs})
+	if err != nil {
+		return err
+	}
+	a.onClose(outputs.Close)
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
-		Queue: a.cfg.Queue, Journal: store, History: past, Logger: a.log,
+		Queue: a.cfg.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
 		Cluster: a.cfg.Cluster, Version: a.cfg.Version, Admins: a.cfg.Admins, TokenFile: a.cfg.TokenFile,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,
 	})

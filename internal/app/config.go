@@ -15,6 +15,7 @@ import (
 	"sluice/framework"
 	"sluice/framework/zk"
 	"sluice/queue"
+	"sluice/queue/daemon"
 )
 
 // Config is everything that an operator may set. Start from DefaultConfig.
@@ -33,6 +34,8 @@ type Config struct {
 	HostBinary string   // the program that hosts run; "" = this one
 	HostLocal  bool     // hosts share this machine's file system: nothing is fetched
 
+	Outputs    int64         // bytes kept of what ended jobs wrote, in all; 0 = 1 GiB
+	JobOutput  int64         // bytes kept of each stream of an ended job, its end; 0 = 1 MiB
 	History    time.Duration // how long ended jobs stay in bhist and bacct; 0 = 30 days
 	Queue      queue.Config
 	Controller controller.Config
@@ -93,6 +96,9 @@ func (c *Config) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return invalid("tls-cert and tls-key: give both or none")
+	}
+	if c.Outputs < 0 || c.JobOutput < 0 || c.JobOutput > daemon.MaxOutputBytes {
+		return invalid("output of %d bytes a stream and %d in all: want up to %d a stream", c.JobOutput, c.Outputs, daemon.MaxOutputBytes)
 	}
 	if c.History < 0 {
 		return invalid("history %v: want a positive duration", c.History)

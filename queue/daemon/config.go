@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Queue   queue.Config
 	Journal Journal // stays the caller's: close it after Stop
+	Outputs Outputs // stays the caller's likewise; nil = output of ended jobs is not kept
 	History History // of Journal; stays the caller's likewise; nil = none is kept
 	Logger  logrus.FieldLogger
 
@@ -36,6 +37,7 @@ type Config struct {
 	HostEnv    map[string]string // given to every host's command beside its token
 
 	Heartbeat    time.Duration // of hosts; three missed ones break a session (5 s)
+	OutputBytes  int64         // kept of each stream of an ended job: its end (1 MiB)
 	KillGrace    time.Duration // between INT, TERM and KILL of a job that is to end (10 s)
 	LimitWarning time.Duration // between USR2 and INT of a job that has reached its run limit (10 min)
 	CompactEvery time.Duration // between compactions of the journal (10 min)
@@ -49,6 +51,9 @@ type Journal interface {
 	Compact(ctx context.Context) (deleted int, err error)
 }
 
+// MaxOutputBytes is the most that is kept of a stream; hosts keep no more.
+const MaxOutputBytes = 16 << 20
+
 func (c *Config) complete() error {
 	if c.Journal == nil {
 		return errors.New("no journal is configured")
@@ -57,6 +62,9 @@ func (c *Config) complete() error {
 		return fmt.Errorf("heartbeat %v, kill grace %v, limit warning %v, time between compactions %v: want positive durations",
 			c.Heartbeat, c.KillGrace, c.LimitWarning, c.CompactEvery)
 	}
+	if c.OutputBytes < 0 || c.OutputBytes > MaxOutputBytes {
+		return fmt.Errorf("output of %d bytes kept: want 0 to %d", c.OutputBytes, MaxOutputBytes)
+	}
 	if c.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
@@ -64,6 +72,7 @@ func (c *Config) complete() error {
 	}
 	c.Cluster = cmp.Or(c.Cluster, "sluice")
 	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
+	c.OutputBytes = cmp.Or(c.OutputBytes, 1<<20)
 	c.KillGrace = cmp.Or(c.KillGrace, 10*time.Second)
 	c.LimitWarning = cmp.Or(c.LimitWarning, 10*time.Minute)
 	c.CompactEvery = cmp.Or(c.CompactEvery, 10*time.Minute)

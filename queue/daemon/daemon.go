@@ -42,7 +42,7 @@ type Daemon struct {
 	stop     sync.Once
 	services sync.WaitGroup
 
-	hosting, streaming, waiting, uploading gate
+	hosting, streaming, waiting, uploading, fetching gate
 
 	mu      sync.Mutex
 	closing bool
@@ -73,7 +73,8 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 		requests: make(chan *request, maxQueued), quit: make(chan struct{}), ended: make(chan struct{}),
 		happened: make(chan struct{}, 1),
 		hosting:  newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
-		closers: make(map[*closer]struct{}),
+		fetching: newGate(maxFetches),
+		closers:  make(map[*closer]struct{}),
 		owned: owned{
 			events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
 			waiters: make(map[int64]map[*waiter]bool),

@@ -58,9 +58,19 @@ func (d *Daemon) converse(conn *wire.Conn) {
 		defer close(written)
 		s.write()
 	}()
+	fetched := make(chan struct{})
+	fetching, stopFetching := context.WithCancel(ctx)
+	defer stopFetching()
+	go func() {
+		defer close(fetched)
+		d.fetcher(fetching, s)
+	}()
+	s.toFetch(hello.GetKept()...)
 	err := d.listen(ctx, s)
 	s.close()
 	<-written
+	stopFetching()
+	<-fetched
 	log.WithError(err).Info("host disconnected")
 	if err := d.post(ctx, d.loss(s)); err != nil {
 		log.WithError(err).Debug("its loss is not noted: the daemon is ending")
@@ -202,6 +212,7 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 			r = d.startedReport(s, body.Started)
 		case *wire.HostMessage_Ended:
 			r = d.endedReport(s, body.Ended)
+			s.toFetch(body.Ended.GetKept())
 		case *wire.HostMessage_Draining:
 			r = &request{apply: func(q *queue.Queue, now time.Time) error { return q.CloseHost(now, s.host, queue.ClosedExit) }}
 		default:

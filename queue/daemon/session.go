@@ -26,10 +26,13 @@ type session struct {
 	gone    chan struct{}
 	peekers map[int64]chan<- *wire.Output // who waits for the answer to a question, by its number
 	asked   int64
+
+	unfetched []*wire.Kept  // outputs that the host keeps, oldest first
+	fetchable chan struct{} // has an element when there may be some
 }
 
 func newSession(host string, conn *wire.Conn) *session {
-	return &session{host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output)}
+	return &session{host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output), fetchable: make(chan struct{}, 1)}
 }
 
 // send queues messages; it never waits.

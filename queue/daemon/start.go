@@ -29,12 +29,19 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
 		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&s.Limits),
-		PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
+		KeepBytes: d.keepBytes(), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
 	}
+}
+
+func (d *Daemon) keepBytes() int64 {
+	if d.cfg.Outputs == nil {
+		return 0
+	}
+	return d.cfg.OutputBytes
 }
 
 // limitsMessage is nil where there are no limits.

@@ -77,6 +77,7 @@ type daemon struct {
 	reports map[attemptKey]int // how often Ended came
 	drains  int
 	outputs map[int64]*wire.Output // answers to Peek, by number
+	asked   int64                  // questions of fetch
 	welcome wire.Welcome
 	mute    bool // no HeartbeatAck
 	keep    bool // no EndedAck

@@ -27,8 +27,8 @@ type ending struct {
 // draining says whether the daemon is to hear of it: not of what it wanted itself.
 func (e *ending) draining() bool { return e.rank > 0 }
 
-// times calls what is due when.
-func (e *ending) times(due func(time.Time)) {
+// times calls what is due when, after now.
+func (e *ending) times(now time.Time, due func(time.Time)) {
 	if !e.killAt.IsZero() && !e.killed {
 		due(e.killAt)
 	}
@@ -36,7 +36,11 @@ func (e *ending) times(due func(time.Time)) {
 		due(e.goneBy)
 	}
 	if !e.idleAt.IsZero() {
-		due(e.idleAt.Add(ackPatience))
+		for _, patience := range []time.Duration{ackPatience, fetchPatience} {
+			if at := e.idleAt.Add(patience); at.After(now) {
+				due(at)
+			}
+		}
 	}
 }
 
@@ -90,11 +94,20 @@ func (s *session) checkEnd(now time.Time) {
 		e.idleAt = now
 	}
 	switch unheard := s.known.unacknowledged(); {
-	case unheard == 0 || e.deaf:
+	case e.deaf:
+		s.finish(e, "")
+	case unheard == 0 && s.awaitsFetch(e, now): // what its jobs wrote goes with the host
+	case unheard == 0:
 		s.finish(e, "")
 	case e.rank > 0 && !now.Before(e.idleAt.Add(ackPatience)):
 		s.finish(e, fmt.Sprintf("the daemon did not hear of the end of %d jobs", unheard))
 	}
+}
+
+// awaitsFetch says whether the daemon may still fetch output. A host that was told to end at once does not wait, nor does one
+// that has no keeper any more.
+func (s *session) awaitsFetch(e *ending, now time.Time) bool {
+	return len(s.kept) > 0 && e.rank < 2 && s.conn != nil && now.Before(e.idleAt.Add(fetchPatience))
 }
 
 func (s *session) finish(e *ending, but string) {
@@ -119,6 +132,7 @@ func (s *session) runnerGone() {
 		err = s.ending.err
 	}
 	s.ending = nil
+	clear(s.kept) // it had them
 	s.end(ending{err: err, rank: 2, reason: "the keeper of the jobs is gone", killed: true, idleAt: now})
 	s.runner = goneRunner{}
 }

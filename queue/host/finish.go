@@ -39,6 +39,10 @@ func (k *keeper) finish(j *job) {
 		}
 	}
 	var errs []error
+	var err error
+	if j.kept, err = j.keepFor(); err != nil {
+		errs = append(errs, err)
+	}
 	for _, c := range []*capture{p.out, p.errOut} {
 		if c != nil {
 			errs = append(errs, c.discard())

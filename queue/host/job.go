@@ -68,6 +68,7 @@ type job struct {
 	nextRound time.Time // of KILL
 	round     time.Duration
 
+	kept    *keptOutput   // for the daemon to fetch; nil = nothing
 	written chan struct{} // closed when the output is delivered
 }
 
@@ -146,7 +147,7 @@ func (j *job) fail(err error, now time.Time) {
 }
 
 func (j *job) endedMessage() *wire.Ended {
-	return &wire.Ended{
+	m := &wire.Ended{
 		Attempt:   j.key.wire(),
 		ExitCode:  int32(j.exitCode & 0xff),
 		Reason:    strings.ReplaceAll(j.reason, "\n", "; "),
@@ -157,4 +158,8 @@ func (j *job) endedMessage() *wire.Ended {
 
 		PreExecFailed: j.preExecFailed,
 	}
+	if j.kept != nil {
+		m.Kept = j.kept.wire(j.key)
+	}
+	return m
 }

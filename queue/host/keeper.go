@@ -35,18 +35,21 @@ type keeper struct {
 	out      *outbox
 	accounts *accounts
 
-	jobs     map[attemptKey]*job
-	mains    map[int]*job    // by main process, until no process of the job is left
-	orphans  map[int]*job    // children that were not forked here, by the job they come from; nil = unknown
-	helpers  map[int]*helper // running
-	marks    map[uint64]*job // see attribute
-	ending   map[*job]bool   // to be looked at when time passes
-	closing  bool            // all jobs are ended: none goes on to its next command
-	watched  int             // running jobs with limits that we watch
-	threads  []int           // whose children are ours
-	buffer   []byte          // for reading /proc
-	lease    int64           // boot clock at which all jobs end; 0 = never
-	lastMark uint64
+	jobs      map[attemptKey]*job
+	mains     map[int]*job               // by main process, until no process of the job is left
+	orphans   map[int]*job               // children that were not forked here, by the job they come from; nil = unknown
+	helpers   map[int]*helper            // running
+	marks     map[uint64]*job            // see attribute
+	ending    map[*job]bool              // to be looked at when time passes
+	kept      map[attemptKey]*keptOutput // of ended jobs
+	keptOrder []attemptKey               // oldest first; may hold keys that are gone
+	keptBytes int
+	closing   bool   // all jobs are ended: none goes on to its next command
+	watched   int    // running jobs with limits that we watch
+	threads   []int  // whose children are ours
+	buffer    []byte // for reading /proc
+	lease     int64  // boot clock at which all jobs end; 0 = never
+	lastMark  uint64
 
 	in         chan *frame // closed when the session is gone
 	ready      chan *job
@@ -118,7 +121,7 @@ func newKeeper(link *wire.Conn) (*keeper, error) {
 	}
 	k := &keeper{
 		link: link, jobs: map[attemptKey]*job{}, mains: map[int]*job{}, orphans: map[int]*job{}, helpers: map[int]*helper{},
-		marks: map[uint64]*job{}, ending: map[*job]bool{}, buffer: make([]byte, 0, 4096),
+		marks: map[uint64]*job{}, ending: map[*job]bool{}, kept: map[attemptKey]*keptOutput{}, buffer: make([]byte, 0, 4096),
 		in: make(chan *frame, 64), ready: make(chan *job, 64), finished: make(chan *job, 64),
 		asks: make(chan *helper), samples: make(chan sample, 1),
 		threads: []int{os.Getpid()},

@@ -20,6 +20,9 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Peek:
 		k.peek(body)
 		return
+	case *wire.Fetched:
+		k.fetched(keyOf(body.GetAttempt()))
+		return
 	case *wire.Attempt:
 		if j := k.jobs[keyOf(body)]; j != nil {
 			j.disown()
@@ -74,6 +77,9 @@ func (k *keeper) toFinish(j *job) {
 // done reports the end of a job and forgets it.
 func (k *keeper) done(j *job) {
 	delete(k.jobs, j.key)
+	if j.kept != nil {
+		k.keep(j.key, j.kept)
+	}
 	k.out.send(&frame{kind: frameEnded, body: j.endedMessage()})
 }
 

@@ -29,6 +29,7 @@ const (
 	frameDisownAll                      // text: why. The same, without writing their output
 	frameRenew                          // number: end all jobs when the boot clock shows this
 	framePeek                           // body
+	frameFetched                        // body
 	// From the keeper.
 	frameReady   // text: the directories that it removes when it ends, NUL between them
 	frameStarted // body
@@ -57,6 +58,8 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Ended)
 	case framePeek:
 		return new(wire.Peek)
+	case frameFetched:
+		return new(wire.Fetched)
 	case frameOutput:
 		return new(wire.Output)
 	default:

@@ -10,10 +10,17 @@ import (
 // maxPeek is the most bytes of one answer to a Peek.
 const maxPeek = 256 << 10
 
-// peek answers with what a job has written so far. The job may end at the same time.
+// peek answers with what a job has written so far, or what is kept of it. The job may end at the same time.
 func (k *keeper) peek(m *wire.Peek) {
 	answer := &wire.Output{Number: m.GetNumber(), Absent: true}
-	if j := k.jobs[keyOf(m.GetAttempt())]; j != nil && j.pid != 0 {
+	if o := k.kept[keyOf(m.GetAttempt())]; o != nil {
+		answer.Absent, answer.Separate = false, o.separate
+		if m.GetStderr() {
+			o.errOut.peek(answer, m.GetOffset(), int(m.GetLimit()))
+		} else {
+			o.out.peek(answer, m.GetOffset(), int(m.GetLimit()))
+		}
+	} else if j := k.jobs[keyOf(m.GetAttempt())]; j != nil && j.pid != 0 {
 		out, errOut := j.ready.out, j.ready.errOut
 		answer.Absent, answer.Separate = false, errOut != nil
 		if m.GetStderr() {

@@ -30,6 +30,8 @@ const (
 	silentHeartbeats = 3
 	// ackPatience is how long an ending host waits for the last acknowledgements.
 	ackPatience = 5 * time.Second
+	// fetchPatience is how long an ending host waits until the daemon has fetched what its jobs wrote.
+	fetchPatience = 10 * time.Second
 	// endPatience is how long an ending host waits for killed jobs to be gone.
 	endPatience = 30 * time.Second
 )
@@ -40,7 +42,8 @@ type session struct {
 	log     logrus.FieldLogger
 	runner  runner
 	known   *known
-	ending  *ending // nil while the host serves
+	kept    map[attemptKey]*wire.Kept // output of ended jobs that the daemon has not fetched
+	ending  *ending                   // nil while the host serves
 	result  error
 	over    bool
 	token   string // until the daemon has given a session
@@ -85,7 +88,8 @@ type incoming struct {
 
 func newSession(config Config, r runner) *session {
 	return &session{
-		config: config, log: config.Logger.WithField("host", config.Name), runner: r, known: newKnown(), token: config.Token,
+		config: config, log: config.Logger.WithField("host", config.Name), runner: r, known: newKnown(),
+		kept: map[attemptKey]*wire.Kept{}, token: config.Token,
 		dialed: make(chan dialed), incoming: make(chan incoming), done: make(chan struct{}),
 	}
 }
@@ -182,10 +186,11 @@ func (s *session) nextCheck() time.Time {
 		earlier(c.heardAt.Add(silentHeartbeats * s.heartbeat))
 	}
 	if e := s.ending; e != nil {
-		if next.Before(time.Now()) { // the lease is over, and that has been seen to
-			next = time.Now().Add(time.Second)
+		now := time.Now()
+		if next.Before(now) { // the lease is over, and that has been seen to
+			next = now.Add(time.Second)
 		}
-		e.times(earlier)
+		e.times(now, earlier)
 	}
 	return next
 }
@@ -231,6 +236,9 @@ func (s *session) connected(d dialed, now time.Time) {
 		if !s.known.entries[key].disowned {
 			hello.Known = append(hello.Known, key.wire())
 		}
+	}
+	for _, kept := range s.kept {
+		hello.Kept = append(hello.Kept, kept)
 	}
 	c.send(&wire.HostMessage{Body: &wire.HostMessage_Hello{Hello: hello}})
 }

@@ -49,6 +49,9 @@ func (s *session) serve(m *wire.DaemonMessage, now time.Time) error {
 		s.heartbeatAck(body.HeartbeatAck.GetNumber(), now)
 	case *wire.DaemonMessage_Peek:
 		s.peek(body.Peek)
+	case *wire.DaemonMessage_Fetched:
+		delete(s.kept, keyOf(body.Fetched.GetAttempt()))
+		s.runner.send(&frame{kind: frameFetched, body: body.Fetched})
 	case *wire.DaemonMessage_Leave:
 		s.end(ending{rank: 0, reason: "told to leave"})
 	default:
@@ -155,7 +158,8 @@ func (s *session) signal(m *wire.Signal) {
 
 // peek passes a question about a job's output on to the keeper.
 func (s *session) peek(m *wire.Peek) {
-	if e := s.known.entries[keyOf(m.GetAttempt())]; e == nil || e.ended != nil {
+	key := keyOf(m.GetAttempt())
+	if e := s.known.entries[key]; (e == nil || e.ended != nil) && s.kept[key] == nil {
 		s.tell(outputMessage(&wire.Output{Number: m.GetNumber(), Absent: true}))
 		return
 	}
@@ -202,7 +206,11 @@ func (s *session) fromRunner(f *frame) {
 }
 
 func (s *session) ended(m *wire.Ended) {
-	if s.known.ended(keyOf(m.GetAttempt()), m) {
+	key := keyOf(m.GetAttempt())
+	if s.known.ended(key, m) {
+		if m.GetKept() != nil {
+			s.kept[key] = m.GetKept()
+		}
 		s.tell(endedMessage(m))
 	}
 }

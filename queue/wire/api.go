@@ -148,7 +148,7 @@ type AwaitRequest struct {
 	Condition *queue.Condition `json:"condition"`
 }
 
-// PeekRequest asks for what a running job has written so far. Its answer holds at most Limit bytes from Offset on.
+// PeekRequest asks for what a job has written so far, or what is kept of it after its end. Its answer holds at most Limit bytes from Offset on.
 type PeekRequest struct {
 	Stderr bool  `json:"stderr,omitempty"` // where that is a stream of its own
 	Offset int64 `json:"offset,omitempty"`
@@ -162,9 +162,11 @@ const MaxPeek = 256 << 10
 type Peeked struct {
 	Data     []byte `json:"data,omitempty"`
 	Kept     int64  `json:"kept"`               // bytes of the stream so far
+	Skipped  int64  `json:"skipped,omitempty"`  // of them at the beginning that are not there any more: Data begins after them
 	Dropped  bool   `json:"dropped,omitempty"`  // the job wrote more than is kept
 	Separate bool   `json:"separate,omitempty"` // stderr is a stream of its own
 	Attempt  int    `json:"attempt"`            // of the job: another one begins anew
+	Ended    bool   `json:"ended,omitempty"`    // the job has ended: there will not be more
 }
 
 // PastRequest asks for what became of jobs.

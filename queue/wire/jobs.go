@@ -108,8 +108,8 @@ func (c *Client) SetHost(ctx context.Context, name string, open bool) error {
 	return err
 }
 
-// Peek gives what a running job has written so far. It is refused with NoSuchJob when the job has ended, and with WrongState
-// when it has not started.
+// Peek gives what a job has written so far, or the end of it that is kept once the job has ended. It is refused with NoSuchJob
+// when nothing is known of the job or it never ran, and with WrongState when it has not started.
 func (c *Client) Peek(ctx context.Context, id queue.ID, ask PeekRequest) (Peeked, error) {
 	return fetch[Peeked](ctx, c, http.MethodPost, "/v1/jobs/"+url.PathEscape(id.String())+"/peek", ask)
 }
