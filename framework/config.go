@@ -48,6 +48,13 @@ type Config struct {
 	GPUs bool
 	// KillGrace is between SIGTERM and SIGKILL when a host is released; 30 s.
 	KillGrace time.Duration
+	// HostMaxTime is when Mesos kills a host, with its jobs, whatever we say or whether we are there; 0 = never.
+	HostMaxTime time.Duration
+	// HostImage is the image that hosts run in, docker://[REGISTRY/]NAME[:TAG], by the Mesos containerizer; "" = none, the agent's
+	// own files. The program comes into the sandbox all the same.
+	HostImage string
+	// HostNetwork names a network of the agents that hosts are attached to; "" = the agent's own.
+	HostNetwork string
 	// NewFrameworkID allows a new framework id, and forgets all hosts, when the master says that ours was removed. Without
 	// it that is the end: ErrRemoved.
 	NewFrameworkID bool
@@ -120,8 +127,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("check framework: failover timeout is %v: the master would end all tasks at every lost connection", c.FailoverTimeout)
 	case c.SecretFile != "" && c.Principal == "":
 		return errors.New("check framework: a secret file needs a principal")
-	case c.KillGrace < 0:
-		return fmt.Errorf("check framework: kill grace is %v: want a time from 0", c.KillGrace)
+	}
+	if err := c.checkTask(); err != nil {
+		return err
 	}
 	if err := checkRoles(c.roles()); err != nil {
 		return err

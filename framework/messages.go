@@ -2,7 +2,6 @@ package framework
 
 import (
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"sluice/framework/fleet"
-	"sluice/queue"
 )
 
 func frameworkInfo(c *Config, id string) *mesos.FrameworkInfo {
@@ -225,41 +223,6 @@ func take(from []mesos.Resource, name string, amount float64) []mesos.Resource {
 		taken = append(taken, r)
 	}
 	return taken
-}
-
-// taskInfo is the Mesos task that becomes a host.
-func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []mesos.Resource) mesos.TaskInfo {
-	shell := false
-	program := command.Argv[0]
-	if !path.IsAbs(program) && !strings.HasPrefix(program, "./") {
-		program = "./" + program // in the sandbox, not on the agent's PATH
-	}
-	argv := append([]string{program}, command.Argv[1:]...)
-	info := &mesos.CommandInfo{Shell: &shell, Value: &program, Arguments: argv}
-	for _, f := range command.Files {
-		yes, no, executable, name := true, false, f.Executable, f.Name
-		info.URIs = append(info.URIs, mesos.CommandInfo_URI{
-			Value: f.URI, Executable: &executable, Extract: &no, Cache: &yes,
-			OutputFile: optional(name),
-		})
-	}
-	if len(command.Env) > 0 {
-		info.Environment = &mesos.Environment{}
-		for _, name := range slices.Sorted(maps.Keys(command.Env)) {
-			value := command.Env[name]
-			info.Environment.Variables = append(info.Environment.Variables, mesos.Environment_Variable{Name: name, Value: &value})
-		}
-	}
-	tags := maps.Clone(c.Labels)
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	tags["slots"] = strconv.Itoa(h.Spec.Slots)
-	return mesos.TaskInfo{
-		Name: h.Name(), TaskID: mesos.TaskID{Value: h.Name()}, AgentID: mesos.AgentID{Value: h.Agent},
-		Resources: resources, Command: info, Labels: labels(tags),
-		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: c.KillGrace.Nanoseconds()}},
-	}
 }
 
 var taskStates = map[mesos.TaskState]fleet.TaskState{

@@ -51,6 +51,7 @@ type owner struct {
 	waiting []*launch               // not known to be answered yet
 	ended   bool                    // by tornDown
 	strange strangers
+	mourned mourning
 	work    work
 }
 
@@ -170,6 +171,7 @@ func (o *owner) update(u *scheduler.Event_Update) {
 	if update, known := updateOf(&status); known {
 		o.recognise(update)
 		o.log.WithField("task", update.Task).Debugf("%v %s", update.State, update.Reason)
+		o.mourn(update)
 		o.step(update)
 	} else {
 		o.log.WithField("task", status.TaskID.Value).Warnf("unknown task state %v", status.GetState())

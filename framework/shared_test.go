@@ -13,6 +13,7 @@ import (
 
 	"sluice/framework/fleet"
 	"sluice/framework/minimesos"
+	"sluice/queue"
 )
 
 // racks are agents with a rack each, of one letter.
@@ -250,5 +251,61 @@ func TestOldReservations(t *testing.T) {
 	taken := portion([]*mesos.Offer{offer}, fleet.Resources{CPUs: 2.5})
 	if len(taken) != 2 || taken[0].GetRole() != "batch" || taken[0].Scalar.Value != 2 || taken[1].Scalar.Value != 0.5 {
 		t.Errorf("%v", taken)
+	}
+}
+
+// TestHostTask: a host's task says to the tools of Mesos what it is, when Mesos itself is to end it, and what it runs in.
+func TestHostTask(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Master, cfg.User, cfg.Name, cfg.Labels = "http://127.0.0.1:1", "root", "night", map[string]string{"team": "x"}
+	cfg.HostMaxTime, cfg.HostImage, cfg.HostNetwork = 48*time.Hour, "docker://registry.example:5000/base:12", "jobs"
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	host := fleet.Host{Spec: queue.HostSpec{Name: "night-1", Slots: 3}, Agent: "S1"}
+	task := taskInfo(&cfg, host, queue.HostCommand{Argv: []string{"sluice", "host"}}, nil)
+	if d := task.Discovery; d.GetName() != "night" || d.Visibility != mesos.FRAMEWORK || len(d.GetLabels().Labels) != 2 {
+		t.Errorf("discovery %v", d)
+	}
+	if task.MaxCompletionTime.GetNanoseconds() != cfg.HostMaxTime.Nanoseconds() || task.KillPolicy.GracePeriod.Nanoseconds != cfg.KillGrace.Nanoseconds() {
+		t.Errorf("ends %v, %v", task.MaxCompletionTime, task.KillPolicy)
+	}
+	c := task.Container
+	if c.GetType() != mesos.ContainerInfo_MESOS || c.Mesos.Image.GetDocker().GetName() != "registry.example:5000/base:12" || c.NetworkInfos[0].GetName() != "jobs" {
+		t.Errorf("container %v", c)
+	}
+	if plain := taskInfo(&Config{}, host, queue.HostCommand{Argv: []string{"sluice"}}, nil); plain.Container != nil || plain.MaxCompletionTime != nil {
+		t.Errorf("%v", plain)
+	}
+	for _, change := range []func(*Config){
+		func(c *Config) { c.HostImage = "http://x/y" },
+		func(c *Config) { c.HostImage = "docker://" },
+		func(c *Config) { c.HostImage = "a b" },
+		func(c *Config) { c.HostNetwork = "a b" },
+		func(c *Config) { c.HostMaxTime = time.Second },
+		func(c *Config) { c.HostMaxTime, c.Fleet.HostTTL = time.Hour, 2*time.Hour },
+		func(c *Config) { c.HostMaxTime = -time.Hour },
+		func(c *Config) { c.KillGrace = -1 },
+	} {
+		bad := cfg
+		change(&bad)
+		if err := bad.Validate(); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v passed: %v", bad, err)
+		}
+	}
+}
+
+// TestMissingImage: why no host comes to life is said in one line, once for many, in the words of the agent.
+func TestMissingImage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, minimesos.Config{})
+	said := r.watchLog()
+	r.cfg.HostImage = "docker://debian:12"
+	r.start()
+	r.goal = 12
+	r.batch.need(oneSlot(12))
+	r.wait("hosts that failed", func() bool { return r.fw.Status().Launches >= 3 && len(r.tasks()) == 0 && len(r.batch.names()) == 0 })
+	if lines := said.all(); len(lines) != 1 || lines[0] != "a host has ended: TASK_FAILED Failed to launch container: Unsupported container image type: 2" {
+		t.Errorf("said %q", lines)
 	}
 }

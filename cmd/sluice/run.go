@@ -79,6 +79,10 @@ too, unless that start says something else by the same flag than the one before.
 func mesosFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Framework.User, "user", c.Framework.User, "user that tasks run as on the agents; root lets jobs run as their submitters")
 	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for, or several with commas between: what is reserved for them goes first, then the first role")
+	f.StringVar(&c.Framework.HostImage, "image", "", "image that hosts run in, docker://[REGISTRY/]NAME[:TAG], by the Mesos containerizer (default: none)")
+	f.StringVar(&c.Framework.HostNetwork, "network", "", "network of the agents that hosts are attached to, by name (default: the agent's own)")
+	f.DurationVar(&c.Framework.HostMaxTime, "host-max-time", 0, "age at which Mesos kills a host with its jobs, even if Sluice is gone; 0 is never")
+	f.DurationVar(&c.Framework.KillGrace, "kill-grace", c.Framework.KillGrace, "time between SIGTERM and SIGKILL for a host that is released")
 	f.StringVar(&c.Framework.Principal, "principal", c.Framework.Principal, "principal to authenticate as")
 	f.StringVar(&c.Framework.SecretFile, "secret-file", c.Framework.SecretFile, "file that holds the principal's secret; read at each subscription")
 	f.StringVar(&c.Framework.CAFile, "ca-file", "", "certificates of those who may sign a master's, PEM (default: the system's); masters found in ZooKeeper then speak TLS")

@@ -191,6 +191,12 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 // Knows says whether there is a host of the name.
 func (f *Fleet) Knows(host string) bool { return f.members[host] != nil }
 
+// Serves says whether there is a host of the name that is not being ended.
+func (f *Fleet) Serves(host string) bool {
+	m := f.members[host]
+	return m != nil && m.State != Releasing && m.State != Gone
+}
+
 // Suppressed says whether a subscription made now should suppress all roles.
 func (f *Fleet) Suppressed() bool { return f.suppressed }
 

@@ -90,5 +90,8 @@ func (s TaskState) ended() bool {
 	}
 }
 
+// Unwanted reports that a task has ended for another reason than that it did its work or that its framework killed it.
+func (s TaskState) Unwanted() bool { return s.ended() && s != TaskFinished && s != TaskKilled }
+
 // processesGone reports that no process of an ended task can be alive.
 func (s TaskState) processesGone() bool { return s.ended() && s != TaskLost && s != TaskGoneByOperator }

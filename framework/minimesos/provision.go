@@ -29,10 +29,26 @@ func (c *container) refuse() bool {
 	case info.Container != nil && len(info.Container.Volumes) > 0:
 		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_CONTAINER_LAUNCH_FAILED,
 			"Failed to launch container: Volumes in ContainerInfo is not supported"))
+	case info.Container.GetMesos().GetImage() != nil:
+		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_CONTAINER_LAUNCH_FAILED,
+			fmt.Sprintf("Failed to launch container: Unsupported container image type: %d", info.Container.Mesos.Image.GetType())))
+	case network(info.Container) != "":
+		c.finish(mesos.TASK_FAILED, agentMade(mesos.REASON_CONTAINER_LAUNCH_FAILED,
+			"Failed to launch container: Unknown CNI network '"+network(info.Container)+"'"))
 	default:
 		return false
 	}
 	return true
+}
+
+// network is the named network that a task asks for.
+func network(c *mesos.ContainerInfo) string {
+	for _, n := range c.GetNetworkInfos() {
+		if n.GetName() != "" {
+			return n.GetName()
+		}
+	}
+	return ""
 }
 
 func noIsolator(what, isolator string) statusDetails {

@@ -126,6 +126,7 @@ type taskForm struct {
 	Role        string          `json:"role"`
 	Statuses    []statusForm    `json:"statuses"`
 	Labels      json.RawMessage `json:"labels,omitempty"`
+	Discovery   json.RawMessage `json:"discovery,omitempty"`
 }
 
 type statusForm struct {
@@ -315,6 +316,9 @@ func taskForms(f *framework, tasks []*task) []taskForm {
 		form := taskForm{
 			ID: t.info.TaskID.Value, Name: t.info.Name, FrameworkID: f.id(), AgentID: t.agent, State: t.state.String(),
 			Resources: quantities(t.resources), Role: t.role, Statuses: []statusForm{}, Labels: labels(t.info.Labels),
+		}
+		if d := t.info.Discovery; d != nil {
+			form.Discovery = toJSON(d)
 		}
 		for _, s := range t.statuses {
 			status := statusForm{State: s.GetState().String(), Timestamp: decimal(s.GetTimestamp())}

@@ -1,0 +1,100 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"sluice/framework/fleet"
+	"sluice/queue"
+)
+
+// taskInfo is the Mesos task that becomes a host.
+func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []mesos.Resource) mesos.TaskInfo {
+	shell := false
+	program := command.Argv[0]
+	if !path.IsAbs(program) && !strings.HasPrefix(program, "./") {
+		program = "./" + program // in the sandbox, not on the agent's PATH
+	}
+	argv := append([]string{program}, command.Argv[1:]...)
+	info := &mesos.CommandInfo{Shell: &shell, Value: &program, Arguments: argv}
+	for _, f := range command.Files {
+		yes, no, executable, name := true, false, f.Executable, f.Name
+		info.URIs = append(info.URIs, mesos.CommandInfo_URI{
+			Value: f.URI, Executable: &executable, Extract: &no, Cache: &yes,
+			OutputFile: optional(name),
+		})
+	}
+	if len(command.Env) > 0 {
+		info.Environment = &mesos.Environment{}
+		for _, name := range slices.Sorted(maps.Keys(command.Env)) {
+			value := command.Env[name]
+			info.Environment.Variables = append(info.Environment.Variables, mesos.Environment_Variable{Name: name, Value: &value})
+		}
+	}
+	tags := maps.Clone(c.Labels)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags["slots"] = strconv.Itoa(h.Spec.Slots)
+	task := mesos.TaskInfo{
+		Name: h.Name(), TaskID: mesos.TaskID{Value: h.Name()}, AgentID: mesos.AgentID{Value: h.Agent},
+		Resources: resources, Command: info, Labels: labels(tags), Container: container(c),
+		Discovery:  &mesos.DiscoveryInfo{Visibility: mesos.FRAMEWORK, Name: optional(c.Name), Labels: labels(tags)},
+		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: c.KillGrace.Nanoseconds()}},
+	}
+	if c.HostMaxTime > 0 {
+		task.MaxCompletionTime = &mesos.DurationInfo{Nanoseconds: c.HostMaxTime.Nanoseconds()}
+	}
+	return task
+}
+
+// container is what the Mesos containerizer makes for a host beside its sandbox; nil = nothing.
+func container(c *Config) *mesos.ContainerInfo {
+	if c.HostImage == "" && c.HostNetwork == "" {
+		return nil
+	}
+	kind := mesos.ContainerInfo_MESOS
+	info := &mesos.ContainerInfo{Type: &kind}
+	if c.HostImage != "" {
+		docker := mesos.Image_DOCKER
+		info.Mesos = &mesos.ContainerInfo_MesosInfo{
+			Image: &mesos.Image{Type: &docker, Docker: &mesos.Image_Docker{Name: strings.TrimPrefix(c.HostImage, dockerScheme)}},
+		}
+	}
+	if c.HostNetwork != "" {
+		info.NetworkInfos = []mesos.NetworkInfo{{Name: &c.HostNetwork}}
+	}
+	return info
+}
+
+const (
+	dockerScheme = "docker://"
+	maxImageName = 512
+)
+
+// checkTask finds what is wrong with how hosts are to run.
+func (c *Config) checkTask() error {
+	image := strings.TrimPrefix(c.HostImage, dockerScheme)
+	switch {
+	case c.KillGrace < 0:
+		return fmt.Errorf("check framework: kill grace is %v: want a time from 0", c.KillGrace)
+	case c.HostMaxTime != 0 && c.HostMaxTime < time.Minute:
+		return fmt.Errorf("check framework: longest time of a host is %v: no job would get far, want a minute at least", c.HostMaxTime)
+	case c.HostMaxTime != 0 && c.HostMaxTime <= c.Fleet.HostTTL:
+		return fmt.Errorf("check framework: hosts are drained at the age of %v but killed with their jobs at %v: leave time for the jobs",
+			c.Fleet.HostTTL, c.HostMaxTime)
+	case c.HostImage != "" && (image == "" || strings.Contains(image, "://") || strings.ContainsAny(image, " \t\r\n") || len(image) > maxImageName):
+		return fmt.Errorf("check framework: image %q: want docker://[REGISTRY/]NAME[:TAG]", c.HostImage)
+	case strings.ContainsAny(c.HostNetwork, "/ \t\r\n"):
+		return errors.New("check framework: a network has a name without blanks and slashes, as in a CNI configuration of the agents")
+	}
+	return nil
+}
