@@ -19,12 +19,13 @@ func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 // but for living and String.
 type labBatch struct {
 	hosts   map[string]*queue.Host
-	alive   map[string]*process // host → the process of its task
-	started map[string]int      // times
-	removed map[string]bool     // processes said to be gone
-	jobs    int                 // pending, one slot each
-	wide    int                 // further jobs, of two slots that must be on one host
-	crash   bool                // an agent is just crashing: its processes die for that
+	alive   map[string]*process  // host → the process of its task
+	started map[string]int       // times
+	removed map[string]bool      // processes said to be gone
+	found   map[string]time.Time // when the connection to a host was there again
+	jobs    int                  // pending, one slot each
+	wide    int                  // further jobs, of two slots that must be on one host
+	crash   bool                 // an agent is just crashing: its processes die for that
 }
 
 // process is what runs in a task.
@@ -35,6 +36,7 @@ type process struct {
 
 func (b *labBatch) init() {
 	b.hosts, b.alive = map[string]*queue.Host{}, map[string]*process{}
+	b.found = map[string]time.Time{}
 	b.started, b.removed = map[string]int{}, map[string]bool{}
 }
 
@@ -82,6 +84,9 @@ func (w *world) join() {
 	defer w.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(w.batch.alive)) {
 		if h := w.batch.hosts[name]; h != nil && h.Status != queue.HostOK {
+			if h.Status == queue.HostUnavailable {
+				w.batch.found[name] = time.Now()
+			}
 			h.Status, h.LostAt = queue.HostOK, time.Time{}
 			if h.Used == 0 {
 				h.IdleSince = time.Now()

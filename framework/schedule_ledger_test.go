@@ -28,7 +28,8 @@ type lent struct {
 	accepted string // by the launch of this task
 }
 
-// goalMemory is for how long an older goal excuses a launch: while its write, its host and its call are on their way.
+// goalMemory is for how long an older goal excuses a launch, while its write, its host and its call are on their way; and that
+// a host was lost.
 const goalMemory = 40 * time.Second
 
 func (l *ledger) init() {
@@ -158,7 +159,7 @@ func (w *world) checkAccept(from *instance, call *scheduler.Call) {
 		h := w.batch.hosts[other]
 		switch l.states[other] {
 		case fleet.Launching, fleet.Joining, fleet.Open:
-			if other != name && h != nil && h.Status == queue.HostOK && h.Closed == 0 {
+			if other != name && h != nil && h.Status == queue.HostOK && h.Closed == 0 && time.Since(w.batch.found[other]) > goalMemory {
 				supply += h.Slots
 			}
 		default:

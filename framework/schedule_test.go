@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ func TestFaultSchedules(t *testing.T) {
 		runSchedule(t, *oneSeed, true)
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // thousands of small worlds
 	first := rand.Uint64()>>16 | 1
 	var sum tally
 	var mu sync.Mutex

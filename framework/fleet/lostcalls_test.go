@@ -93,6 +93,14 @@ func TestHostThatWasGivenUpIsDrained(t *testing.T) {
 	s.step(Result{Of: launch})
 	name := launch.Host.Name()
 	s.step(Update{Task: name, Agent: "S1", State: TaskGone})
+	if got := s.fleet.Hosts()[0].State; got != Launching {
+		t.Fatalf("%v: its launch may still be on its way", got)
+	}
+	s.now = s.now.Add(time.Minute)
+	s.step(Update{Task: name, Agent: "S1", State: TaskGone})
+	if got := s.fleet.Hosts()[0]; got.State != Gone || got.ProcessesGone {
+		t.Fatalf("host %+v", got)
+	}
 	late := s.step(Update{Task: name, Agent: "S1", State: TaskRunning})
 	busy := queue.Host{HostSpec: launch.Host.Spec, Status: queue.HostOK, Used: 1}
 	kills := func(out Output) bool { return slices.Contains(out.Effects, Effect(Kill{Task: name, Agent: "S1"})) }

@@ -31,6 +31,9 @@ func (f *Fleet) takeUpdate(u Update) {
 	case u.State == TaskDropped && u.InvalidOffers:
 		// Also the answer to a launch that arrived twice, while the first runs: ask which it is.
 		f.ask(m, f.now)
+	case u.State == TaskGone && !m.Ran && m.State != Gone && f.now.Sub(m.LaunchedAt) < f.cfg.KillRetry:
+		// Its agent does not know it: the call that launches it may still be on its way.
+		f.ask(m, m.LaunchedAt.Add(f.cfg.KillRetry))
 	case u.State.ended():
 		f.ended(m, u)
 	case u.State == TaskUnreachable:
