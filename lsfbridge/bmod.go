@@ -18,7 +18,7 @@ type Modification struct {
 	Options []string
 	Spec    queue.Spec
 	Notes   []string // for standard error
-	// PerJob says that Spec.Need depends on the job's slots, and these were not given.
+	// PerJob says that Spec.Need may depend on the job's slots, and these were not given.
 	PerJob bool
 }
 
@@ -56,13 +56,10 @@ func ParseModification(args []string, now time.Time, slots int) (*Modification, 
 		}
 	}
 	for _, text := range b.resReqs {
-		if strings.Contains(text, "ptile") && !slices.Contains(m.Options, "n") {
-			return nil, notModified("span[ptile] needs the option -n beside it")
-		}
-		if b.Spec.Need, err = ParseResReq(text, b.Spec.MinSlots, b.Spec.Need); err != nil {
+		if b.Spec.Need, err = ParseResReq(text, b.Spec.MinSlots, b.Spec.MaxSlots, b.Spec.Need); err != nil {
 			return nil, asNotModified(err)
 		}
-		m.PerJob = m.PerJob || b.Spec.Need.MemMiB > 0 && !slices.Contains(m.Options, "n")
+		m.PerJob = m.PerJob || !slices.Contains(m.Options, "n")
 	}
 	b.Spec.ResReq = strings.Join(b.resReqs, " ")
 	if b.Spec.Array != nil {

@@ -95,11 +95,11 @@ func FuzzResReq(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		need, err := ParseResReq(text, 2, queue.Need{})
+		need, err := ParseResReq(text, 2, 4, queue.Need{})
 		if err != nil {
 			return
 		}
-		if again, err := ParseResReq(FormatResReq(need), 2, queue.Need{}); err != nil || again != need {
+		if again, err := ParseResReq(FormatResReq(need), 2, 4, queue.Need{}); err != nil || again != need {
 			t.Errorf("%q became %q: %+v, %v", text, FormatResReq(need), again, err)
 		}
 	})

@@ -211,8 +211,9 @@ func TestResourceRequirements(t *testing.T) {
 		{"span[hosts=1]", 1, queue.Need{}},
 		{"span[ptile=4]", 4, queue.Need{OneHost: true}},
 		{"span[hosts=-1]", 4, queue.Need{}},
+		{"span[ptile=2] rusage[mem=100]", 8, queue.Need{PerHost: 2, MemMiB: 13}},
 	} {
-		if got, err := ParseResReq(c.text, c.slots, queue.Need{}); err != nil || got != c.want {
+		if got, err := ParseResReq(c.text, c.slots, c.slots, queue.Need{}); err != nil || got != c.want {
 			t.Errorf("%q: got %+v, %v", c.text, got, err)
 		}
 	}
@@ -221,17 +222,14 @@ func TestResourceRequirements(t *testing.T) {
 		"rusage[]", "rusage[mem=-1]", "rusage[mem=1e30]", "rusage[mem=5XB]", "rusage[lic=1]", "span[hosts=2]", "rusage[mem=5]]", "rusage[mem=5/core]", "rusage[a[b]]",
 		"span[ptile=0]", "order[]", "mem>5 ]", "select[mem>5 || type==any]", "rusage[mem=NaN]", strings.Repeat(" ", 5000),
 	} {
-		if got, err := ParseResReq(text, 1, queue.Need{}); !errors.Is(err, resReqSyntax) {
+		if got, err := ParseResReq(text, 1, 1, queue.Need{}); !errors.Is(err, resReqSyntax) {
 			t.Errorf("%q: got %+v, %v", text, got, err)
 		}
 	}
-	_, err := ParseResReq("span[ptile=1]", 3, queue.Need{})
-	if err == nil || !strings.Contains(err.Error(), "not supported") {
-		t.Errorf("span[ptile=1] of 3 slots: %v", err)
-	}
 	rapid.Check(t, func(t *rapid.T) {
-		want := queue.Need{MemMiB: rapid.IntRange(0, 1<<20).Draw(t, "mem"), GPUs: rapid.IntRange(0, 8).Draw(t, "gpus"), OneHost: rapid.Bool().Draw(t, "one")}
-		got, err := ParseResReq(FormatResReq(want), 2, queue.Need{})
+		want := queue.Need{MemMiB: rapid.IntRange(0, 1<<20).Draw(t, "mem"), GPUs: rapid.IntRange(0, 8).Draw(t, "gpus"), PerHost: rapid.IntRange(0, 3).Draw(t, "per host")}
+		want.OneHost = want.PerHost == 0 && rapid.Bool().Draw(t, "one")
+		got, err := ParseResReq(FormatResReq(want), 2, 4, queue.Need{})
 		if err != nil || got != want {
 			t.Fatalf("%q: got %+v, %v", FormatResReq(want), got, err)
 		}

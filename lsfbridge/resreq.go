@@ -19,12 +19,12 @@ const (
 // resReqSyntax is LSF's refusal; bsub adds that the job was not submitted.
 const resReqSyntax = Refusal("Bad resource requirement syntax")
 
-// ParseResReq adds a resource requirement string (bsub -R) to what each slot of a job of at least the given number of slots
-// needs. It knows select[mem>n], select[type==any], rusage[mem=, ngpus=, ngpus_physical=], span[hosts=1], span[ptile=n] where
-// that means one host, and order[…], which is a preference only. Everything else is refused.
+// ParseResReq adds a resource requirement string (bsub -R) to what each slot of a job of least to most slots needs. It knows
+// select[mem>n], select[type==any], rusage[mem=, ngpus=, ngpus_physical=], span[hosts=1], span[ptile=n] and order[…], which is a
+// preference only. Everything else is refused.
 //
 // Memory is of the whole job (LSF's default), in equal shares of its slots, unless it is given as mem=n/task.
-func ParseResReq(text string, slots int, need queue.Need) (queue.Need, error) {
+func ParseResReq(text string, least, most int, need queue.Need) (queue.Need, error) {
 	if len(text) > maxResReqBytes {
 		return need, resReqSyntax
 	}
@@ -35,11 +35,11 @@ func ParseResReq(text string, slots int, need queue.Need) (queue.Need, error) {
 	for _, s := range sections {
 		switch s.name {
 		case "select":
-			err = selectNeed(s.body, slots, &need)
+			err = selectNeed(s.body, least, &need)
 		case "rusage":
-			err = rusageNeed(s.body, slots, &need)
+			err = rusageNeed(s.body, least, &need)
 		case "span":
-			err = spanNeed(s.body, slots, &need)
+			err = spanNeed(s.body, most, &need)
 		case "order":
 			err = checkOrder(s.body)
 		default:
@@ -168,15 +168,14 @@ func spanNeed(body string, slots int, need *queue.Need) error {
 	case err != nil:
 		return resReqSyntax
 	case name == "hosts" && n == 1, name == "ptile" && n >= int64(slots):
-		need.OneHost = need.OneHost || slots > 1
-		return nil
+		need.OneHost, need.PerHost = slots > 1, 0
 	case name == "hosts" && n == -1:
-		return nil
 	case name == "ptile" && n > 0:
-		return Refusal(fmt.Sprintf("span[%s]: spreading a job over hosts evenly is not supported", printable(body)))
+		need.OneHost, need.PerHost = false, int(n)
 	default:
 		return resReqSyntax
 	}
+	return nil
 }
 
 // checkOrder wants what looks like a list of indices.
@@ -213,6 +212,9 @@ func FormatResReq(need queue.Need) string {
 	}
 	if need.OneHost {
 		sections = append(sections, "span[hosts=1]")
+	}
+	if need.PerHost > 0 {
+		sections = append(sections, fmt.Sprintf("span[ptile=%d]", need.PerHost))
 	}
 	return strings.Join(sections, " ")
 }

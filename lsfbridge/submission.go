@@ -151,7 +151,7 @@ func (b *submissionBuilder) apply(options []given) error {
 		}
 	}
 	for _, text := range b.resReqs {
-		need, err := ParseResReq(text, b.Spec.MinSlots, b.Spec.Need)
+		need, err := ParseResReq(text, b.Spec.MinSlots, b.Spec.MaxSlots, b.Spec.Need)
 		if err != nil {
 			return asNotSubmitted(err)
 		}

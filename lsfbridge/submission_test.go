@@ -218,16 +218,15 @@ func TestSubmissionOptions(t *testing.T) {
 		t.Errorf("notes %q", got.Notes)
 	}
 	for command, want := range map[string]string{
-		"-I true":                    "Interactive jobs are not supported. Job not submitted.",
-		"-k x true":                  "-k: Option is not supported. Job not submitted.",
-		"-L sh true":                 "sh: The login shell must be an absolute path. Job not submitted.",
-		"-env ~ true":                "Bad argument for option -env. Job not submitted.",
-		"-n 1,2,3 true":              "Bad argument for option -n. Job not submitted.",
-		"-M 0 true":                  "0: MEMLIMT value should be a positive integer. Job not submitted.",
-		"-W 99999999 true":           "99999999: Bad RUNLIMIT specification. Job not submitted.",
-		"-o \xff true":               "-o: argument is not text in UTF-8. Job not submitted.",
-		"-Q 0 true":                  `Bad argument for option -Q: exit code "0": want 1 to 255, all, or ~ before a code that is not meant. Job not submitted.`,
-		"-R span[ptile=1] -n 2 true": "span[ptile=1]: spreading a job over hosts evenly is not supported. Job not submitted.",
+		"-I true":          "Interactive jobs are not supported. Job not submitted.",
+		"-k x true":        "-k: Option is not supported. Job not submitted.",
+		"-L sh true":       "sh: The login shell must be an absolute path. Job not submitted.",
+		"-env ~ true":      "Bad argument for option -env. Job not submitted.",
+		"-n 1,2,3 true":    "Bad argument for option -n. Job not submitted.",
+		"-M 0 true":        "0: MEMLIMT value should be a positive integer. Job not submitted.",
+		"-W 99999999 true": "99999999: Bad RUNLIMIT specification. Job not submitted.",
+		"-o \xff true":     "-o: argument is not text in UTF-8. Job not submitted.",
+		"-Q 0 true":        `Bad argument for option -Q: exit code "0": want 1 to 255, all, or ~ before a code that is not meant. Job not submitted.`,
 	} {
 		if _, err := ParseSubmission(strings.Fields(command), place("")); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %q", command, err, want)

@@ -30,7 +30,7 @@ type class struct {
 	allowed map[string]bool // hosts; nil = any
 	// What the usable hosts could hold of it if nothing ran, as of the supply's state of changes.
 	asOf  uint64
-	room  int // slots, on all hosts or (OneHost) on the best one
+	room  int // slots, on all hosts or (OneHost) on the best one, and with PerHost so many on each
 	hosts int // that could hold a slot of it
 
 	reasons []string // why its jobs pend, as of so many events

@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // fit is the number of slots of a class that a host could give now, to a job that ends by a time (never = unknown).
 func (q *Queue) fit(h *host, c *class, by stamp) int {
 	if h.kept == q.pass.id && by > h.keptUntil {
@@ -57,6 +59,9 @@ func (q *Queue) place(c *class, want int, by stamp) []Placement {
 	if q.supply.free < c.min {
 		return nil
 	}
+	if c.need.PerHost > 0 && c.need.PerHost < want {
+		return q.tile(c, want, by)
+	}
 	if c.lastIn == q.pass.id && q.fit(c.last, c, by) >= want {
 		return c.last.placement(want)
 	}
@@ -67,7 +72,7 @@ func (q *Queue) place(c *class, want int, by stamp) []Placement {
 	if c.max == 1 {
 		return nil
 	}
-	if c.need.OneHost {
+	if c.need.OneHost || c.need.PerHost > 0 {
 		if h, n := q.largestFit(c, by); n >= c.min {
 			return h.placement(min(n, want))
 		}
@@ -125,6 +130,37 @@ func (q *Queue) span(c *class, want int, by stamp) (places []Placement) {
 	return places
 }
 
+// tile spreads a job evenly: Need.PerHost slots on each host, what is then left on one more. The fullest hosts come first.
+func (q *Queue) tile(c *class, want int, by stamp) (places []Placement) {
+	each, got := c.need.PerHost, 0
+	take := func(n, hosts int) {
+		for _, i := range shelvesFor(&c.need) {
+			if hosts == 0 {
+				return
+			}
+			q.supply.shelves[i].fullest(n, func(h *host) bool {
+				// Only the host of the rest could have been taken before.
+				if q.fit(h, c, by) >= n && (n == each || !slices.ContainsFunc(places, func(p Placement) bool { return p.Host == h.spec.Name })) {
+					places = append(places, Placement{Host: h.spec.Name, Slots: n})
+					got += n
+					hosts--
+				}
+				return hosts > 0
+			})
+		}
+	}
+	take(each, want/each)
+	for _, enough := range [...]int{want, c.min} {
+		if rest := enough - got; rest > 0 && rest < each {
+			take(rest, 1)
+		}
+		if got >= enough {
+			return places
+		}
+	}
+	return nil
+}
+
 // placement is n slots of the host. Jobs share the slices of the usual sizes; nobody changes them.
 func (h *host) placement(n int) []Placement {
 	for len(h.places) < min(n, maxShared) {
@@ -144,18 +180,28 @@ func (q *Queue) measure(c *class) {
 		return
 	}
 	c.asOf, c.room, c.hosts = q.supply.changes+1, 0, 0
+	rest := 0 // of a job that is spread evenly, a host for its rest
 	for _, h := range q.supply.members {
 		n := q.capacity(h, c)
-		if c.need.OneHost {
+		switch each := c.need.PerHost; {
+		case c.need.OneHost:
 			if n < c.min {
 				continue
 			}
 			c.room = max(c.room, n)
-		} else {
+		case each > 0 && n >= each:
+			c.room += each
+		case each > 0:
+			if n >= c.min%each {
+				rest = c.min % each
+			}
+			continue
+		default:
 			c.room += n
 		}
 		if n > 0 {
 			c.hosts++
 		}
 	}
+	c.room += rest
 }

@@ -111,10 +111,7 @@ func (q *Queue) countReasons(c *class) (reasons []string) {
 	var count [len(texts)]int
 	usable := 0
 	for _, h := range q.hosts {
-		least := 1
-		if c.need.OneHost {
-			least = c.min
-		}
+		least := c.least()
 		switch {
 		case c.allowed != nil && !c.allowed[h.spec.Name]:
 			count[2]++

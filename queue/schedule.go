@@ -111,7 +111,7 @@ func (q *Queue) Await(slots int) {
 // expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
 // known of them.
 func (q *Queue) expected(c *class) bool {
-	return q.awaited > 0 && c.room+q.awaited >= c.min && c.allowed == nil && c.need.GPUs == 0 && !c.need.OneHost && !c.need.Exclusive
+	return q.awaited > 0 && c.room+q.awaited >= c.min && c.allowed == nil && c.need.GPUs == 0 && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
 }
 
 // headroom is the number of slots that the limits of its queue leave to a class, and whether the queue's own limit, not that
@@ -177,7 +177,7 @@ func (q *Queue) blockHosts(c *class, j *job, at stamp) {
 		return
 	}
 	for _, h := range q.supply.members {
-		if n := q.capacity(h, c); n > 0 && (!c.need.OneHost || n >= c.min) {
+		if q.capacity(h, c) >= c.least() {
 			h.kept, h.keptUntil = q.pass.id, 0
 		}
 	}
@@ -194,7 +194,10 @@ func (q *Queue) keepEnough(c *class) {
 	var kept []*host
 	q.supply.emptiest(func(h *host) bool {
 		n := q.capacity(h, c)
-		if h.kept != q.pass.id && n > 0 && (!c.need.OneHost || n >= c.min) {
+		if h.kept != q.pass.id && n >= c.least() {
+			if each := c.need.PerHost; each > 0 {
+				n = min(n, each)
+			}
 			room += n
 			kept = append(kept, h)
 		}
@@ -207,6 +210,19 @@ func (q *Queue) keepEnough(c *class) {
 	for _, h := range kept {
 		h.kept, h.keptUntil = q.pass.id, until
 	}
+}
+
+// least is the slots that a host must have for a job of the class to use any.
+func (c *class) least() int {
+	switch each := c.need.PerHost; {
+	case c.need.OneHost:
+		return c.min
+	case each > 0 && c.min%each == 0:
+		return each
+	case each > 0:
+		return min(c.min, c.min%each)
+	}
+	return 1
 }
 
 // shadow is when the run limits of what runs on some hosts will have freed enough slots of them for the first job of a class; 0 if

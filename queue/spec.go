@@ -53,6 +53,7 @@ type Need struct {
 	GPUs      int    `json:"gpus,omitempty"`      // per slot
 	Hosts     string `json:"hosts,omitempty"`     // names allowed, sorted, separated by commas; "" = any
 	OneHost   bool   `json:"oneHost,omitempty"`   // all slots on one host
+	PerHost   int    `json:"perHost,omitempty"`   // so many slots on each host, the rest on the last; 0 = as it comes
 	Exclusive bool   `json:"exclusive,omitempty"` // no other job on its hosts
 }
 

@@ -217,7 +217,7 @@ func (s *story) spec(opts map[string]string) queue.Spec {
 		Rerunnable: opts["rerunnable"] != "", Hold: opts["hold"] != "",
 		Need: queue.Need{
 			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), Hosts: opts["hosts"],
-			OneHost: opts["one-host"] != "", Exclusive: opts["exclusive"] != "",
+			OneHost: opts["one-host"] != "", PerHost: s.number(cmp.Or(opts["per-host"], "0")), Exclusive: opts["exclusive"] != "",
 		},
 	}
 	if codes := opts["requeue"]; codes != "" {

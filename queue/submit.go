@@ -137,6 +137,8 @@ func checkSpec(s *Spec) error {
 		return bad("no user")
 	case s.MinSlots < 1 || s.MaxSlots < s.MinSlots || s.MaxSlots > maxJobSlots:
 		return bad("%d to %d slots, want 1 to %d", s.MinSlots, s.MaxSlots, maxJobSlots)
+	case n.PerHost < 0 || n.PerHost > maxJobSlots || n.PerHost > 0 && n.OneHost:
+		return bad("%d slots on each host", n.PerHost)
 	case n.MemMiB < 0 || n.GPUs < 0 || n.MemMiB > math.MaxInt32 || n.GPUs > maxJobSlots:
 		return bad("%d MiB of memory and %d GPUs for each slot", n.MemMiB, n.GPUs)
 	case s.RunLimit < 0:

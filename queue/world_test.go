@@ -124,8 +124,9 @@ func (w *world) submit() {
 	}
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
+	spread := w.intn(8, "spread")
 	s.Need = Need{
-		OneHost: w.intn(4, "onehost") == 0, Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
+		OneHost: spread < 2, PerHost: max(spread-4, 0), Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
 		MemMiB: w.intn(3, "mem") * 100,
 	}
 	if w.intn(6, "hosts") == 0 && len(w.names) > 0 {

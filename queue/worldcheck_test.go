@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ func idle(q *Queue) error {
 	for _, r := range ranks {
 		c := r.class
 		left, hosts, room := 1<<30, 0, 0
+		var free, whole []int
 		if m := c.queue.spec.MaxSlots; m > 0 {
 			left = m - c.queue.held
 		}
@@ -44,11 +46,15 @@ func idle(q *Queue) error {
 			if h.sole > 0 || c.need.Exclusive && h.used > 0 {
 				slots = 0
 			}
+			free, whole = append(free, slots), append(whole, all)
 			if c.need.OneHost {
 				hosts, room = max(hosts, slots), max(room, all)
 			} else {
 				hosts, room = hosts+slots, room+all
 			}
+		}
+		if c.need.PerHost > 0 {
+			hosts, room = tiled(free, c.need.PerHost, c.min), tiled(whole, c.need.PerHost, c.min)
 		}
 		switch {
 		case left < c.min:
@@ -62,6 +68,23 @@ func idle(q *Queue) error {
 		}
 	}
 	return nil
+}
+
+// tiled is want if a job of so many slots can be spread evenly over hosts with some slots, else 0.
+func tiled(slots []int, each, want int) int {
+	count := func(least int) (n int) {
+		for _, s := range slots {
+			if s >= least {
+				n++
+			}
+		}
+		return n
+	}
+	full := min(count(each), want/each)
+	if rest := want - full*each; rest > 0 && (rest >= each || count(rest) <= full) {
+		return 0
+	}
+	return want
 }
 
 func TestRandomWorlds(t *testing.T) {
@@ -132,12 +155,14 @@ func (w *world) drain() {
 		}
 	}
 	w.deliver()
-	big := HostSpec{Name: "big", Slots: 64, GPUs: 64}
-	if err := w.q.AddHost(w.now, big); err != nil {
-		w.t.Fatal(err)
+	for i := range 4 { // as many as a job may need that is spread evenly
+		big := HostSpec{Name: "big" + strconv.Itoa(i), Slots: 64, GPUs: 64}
+		if err := w.q.AddHost(w.now, big); err != nil {
+			w.t.Fatal(err)
+		}
+		w.hosts[big.Name] = &machine{name: big.Name, procs: map[Attempt]*proc{}}
+		w.names = append(w.names, big.Name)
 	}
-	w.hosts["big"] = &machine{name: "big", procs: map[Attempt]*proc{}}
-	w.names = append(w.names, "big")
 	for range 2000 {
 		w.now = w.now.Add(time.Second)
 		for range 3 {

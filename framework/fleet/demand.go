@@ -16,6 +16,8 @@ type class struct {
 	need shape
 	unit int // slots that must be on one host; 1 = any
 	left int // slots missing
+	// tile is how many slots of one host are of use, because each job takes only so many there; 0 = as many as it has.
+	tile int
 	// most is the slots of a job that tolerates no other on its hosts: more on one host would lie idle; 0 = no matter.
 	most int
 }
@@ -37,6 +39,9 @@ func (f *Fleet) classOf(d queue.Demand) class {
 	}
 	if d.Need.OneHost {
 		c.unit = max(d.Slots, 1)
+	}
+	if each := d.Need.PerHost; each > 0 {
+		c.unit, c.tile = min(each, max(d.Slots, 1)), each*max(d.Count, 1)
 	}
 	return c
 }
@@ -122,7 +127,7 @@ func (f *Fleet) futile(supply int, free []room) bool {
 		return false
 	}
 	d := f.snap.Demand[0]
-	if !d.Strict || d.Need.OneHost || d.Need.Exclusive || d.Need.Hosts != "" || d.Need.GPUs > 0 {
+	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.Hosts != "" || d.Need.GPUs > 0 {
 		return false
 	}
 	c := f.classOf(d)
@@ -206,6 +211,12 @@ func (c *class) fit(r *room) int {
 	}
 	if c.need.gpus > 0 {
 		n = min(n, r.m.Spec.GPUs*r.slots/max(r.m.Spec.Slots, 1)/c.need.gpus)
+	}
+	if c.tile > 0 {
+		n = min(n, c.tile)
+	}
+	if n == c.left {
+		return n // what is left of a job that is spread evenly may be less than a unit
 	}
 	return n - n%c.unit
 }

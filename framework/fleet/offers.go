@@ -147,6 +147,9 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 			if c.most > 0 {
 				want = min(want, c.most)
 			}
+			if c.tile > 0 {
+				want = min(want, c.tile)
+			}
 			want = max(want-want%c.unit, c.unit)
 			chosen, n := f.choose(candidates, tiers, want, c.unit)
 			if chosen == nil {

@@ -191,6 +191,8 @@ func (s *story) snapshot(lines, without string) queue.Snapshot {
 				d.Need.GPUs = atoi(value)
 			case "hosts":
 				d.Need.Hosts = value
+			case "per-host":
+				d.Need.PerHost = atoi(value)
 			case "one-host":
 				d.Need.OneHost = true
 			case "exclusive":

@@ -22,7 +22,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	},
 	wire.FieldSlots: func(to, from *queue.Spec) { to.MinSlots, to.MaxSlots = from.MinSlots, from.MaxSlots },
 	wire.FieldResources: func(to, from *queue.Spec) {
-		to.Need.MemMiB, to.Need.GPUs, to.Need.OneHost = from.Need.MemMiB, from.Need.GPUs, from.Need.OneHost
+		to.Need.MemMiB, to.Need.GPUs, to.Need.OneHost, to.Need.PerHost = from.Need.MemMiB, from.Need.GPUs, from.Need.OneHost, from.Need.PerHost
 		to.ResReq = from.ResReq
 	},
 	wire.FieldHosts:      func(to, from *queue.Spec) { to.Need.Hosts = from.Need.Hosts },
