@@ -112,7 +112,7 @@ func (b *bucket) remove(h *host) {
 }
 
 // fullest calls f for the hosts with at least so many free slots, those with the fewest first, until f is false.
-func (s *shelf) fullest(atLeast int, f func(*host) bool) bool {
+func (s *shelf) fullest(atLeast int, f func(*host) bool) {
 	for w := atLeast / 64; w < len(s.filled); w++ {
 		word := s.filled[w]
 		if w == atLeast/64 {
@@ -121,12 +121,11 @@ func (s *shelf) fullest(atLeast int, f func(*host) bool) bool {
 		for ; word != 0; word &= word - 1 {
 			for _, h := range s.buckets[w*64+bits.TrailingZeros64(word)].hosts {
 				if !f(h) {
-					return false
+					return
 				}
 			}
 		}
 	}
-	return true
 }
 
 // emptiest calls f for all usable hosts, those with the most free slots first, until f is false.
