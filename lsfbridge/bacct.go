@@ -232,12 +232,15 @@ func AppendAccount(b []byte, r *history.Record, location *time.Location) []byte 
 		completed += "; " + reason
 	}
 	b = appendWrapped(b, at(r.EndedAt)+completed+".")
-	memory := "-"
+	memory, swap := "-", "-"
 	if r.Usage.MaxRSSMiB > 0 {
 		memory = fmt.Sprintf("%dM", r.Usage.MaxRSSMiB)
 	}
+	if r.Usage.MaxSwapMiB > 0 {
+		swap = fmt.Sprintf("%dM", r.Usage.MaxSwapMiB)
+	}
 	b = append(b, "\nAccounting information about this job:\n     CPU_T     WAIT     TURNAROUND   STATUS     HOG_FACTOR    MEM    SWAP\n"...)
 	b = fmt.Appendf(b, "%10.2f %8.0f %14.0f %8s %14.4f %6s %7s\n", r.Usage.CPU.Seconds(), r.Wait().Seconds(), r.Turnaround().Seconds(),
-		strings.ToLower(r.State.String()), r.HogFactor(), memory, "-")
+		strings.ToLower(r.State.String()), r.HogFactor(), memory, swap)
 	return append(append(b, LongRule...), '\n')
 }

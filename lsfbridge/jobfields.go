@@ -67,10 +67,17 @@ var fieldKinds = []struct {
 	{"pend_time", nil, 12, func(j *queue.Job, now time.Time) string {
 		return strconv.FormatInt(int64(pendTime(j, now).Seconds()), 10)
 	}},
-	{"cpu_used", nil, 10, func(j *queue.Job, _ time.Time) string { return fmt.Sprintf("%.1f second(s)", j.Usage.CPU.Seconds()) }},
-	{"max_mem", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(j.Usage.MaxRSSMiB) }},
-	{"mem", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(j.Usage.MaxRSSMiB) }},
-	{"pids", nil, 20, func(j *queue.Job, _ time.Time) string { return positive(j.PID) }},
+	{"cpu_used", nil, 10, func(j *queue.Job, _ time.Time) string { return fmt.Sprintf("%.1f second(s)", used(j).CPU.Seconds()) }},
+	{"max_mem", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(used(j).MaxRSSMiB) }},
+	{"avg_mem", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(used(j).AvgRSSMiB) }},
+	{"mem", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(used(j).RSSMiB) }},
+	{"swap", nil, 10, func(j *queue.Job, _ time.Time) string { return memField(used(j).SwapMiB) }},
+	{"nthreads", nil, 10, func(j *queue.Job, _ time.Time) string { return positive(used(j).Threads) }},
+	{"memlimit", nil, 10, func(j *queue.Job, _ time.Time) string { return kibField(j.Spec.Limits.MemKiB) }},
+	{"swaplimit", nil, 10, func(j *queue.Job, _ time.Time) string { return kibField(j.Spec.Limits.SwapKiB) }},
+	{"pre_exec_command", []string{"pre_cmd"}, 16, func(j *queue.Job, _ time.Time) string { return ShownCommand(j.Spec.PreExec) }},
+	{"post_exec_command", []string{"post_cmd"}, 17, func(j *queue.Job, _ time.Time) string { return ShownCommand(j.Spec.PostExec) }},
+	{"pids", nil, 20, func(j *queue.Job, _ time.Time) string { return pidsField(j) }},
 	{"exit_code", nil, 10, func(j *queue.Job, _ time.Time) string { return positive(j.ExitCode) }},
 	{"exit_reason", nil, 50, func(j *queue.Job, _ time.Time) string { return reasonField(j, j.State == queue.Exited) }},
 	{"pend_reason", nil, 11, func(j *queue.Job, _ time.Time) string {
@@ -250,6 +257,30 @@ func minutesField(d time.Duration) string {
 	}
 	return fmt.Sprintf("%.1f", d.Minutes())
 }
+
+// used is what a job uses or, once it has ended, used at most.
+func used(j *queue.Job) queue.Live {
+	if j.Live != nil {
+		return *j.Live
+	}
+	u := &j.Usage
+	return queue.Live{
+		CPU: u.CPU, RSSMiB: u.MaxRSSMiB, MaxRSSMiB: u.MaxRSSMiB, AvgRSSMiB: u.AvgRSSMiB, SwapMiB: u.MaxSwapMiB, Threads: u.Threads,
+	}
+}
+
+func pidsField(j *queue.Job) string {
+	if j.Live == nil {
+		return positive(j.PID)
+	}
+	words := make([]string, len(j.Live.PIDs))
+	for i, pid := range j.Live.PIDs {
+		words[i] = strconv.Itoa(pid)
+	}
+	return strings.Join(words, ",")
+}
+
+func kibField(kib int64) string { return memField(int((kib + 1023) / 1024)) }
 
 func secondsField(d time.Duration) string { return fmt.Sprintf("%d second(s)", int64(d.Seconds())) }
 

@@ -26,6 +26,7 @@ type LongJob struct {
 	Submitted []string
 	Limits    []string // lines of the block of limits: names and values
 	Events    []LongEvent
+	Memory    string // line of the block of memory usage, as in LSF 10.1; "" = none
 	// Below are the blocks under the events: "PENDING REASONS" or "SUSPENDING REASONS", without their colon, and lines.
 	Below   string
 	Reasons []string
@@ -43,6 +44,7 @@ const (
 	longIndent = 21
 
 	schedulingTitle = " SCHEDULING PARAMETERS:"
+	memoryTitle     = " MEMORY USAGE:"
 	// thresholds of load: there are none.
 	thresholds = `           r15s   r1m  r15m   ut      pg    io   ls    it    tmp    swp    mem
  loadSched   -     -     -     -       -     -    -     -     -      -      -  
@@ -179,18 +181,44 @@ func (l *LongJob) addStart(job *queue.Job, short bool) {
 		text = "[" + strconv.Itoa(job.ID.Index) + "] started on " + where + ";"
 	}
 	l.Events = append(l.Events, LongEvent{At: job.StartedAt, Text: text})
-	if job.State.Final() || job.PID == 0 && job.Usage.MaxRSSMiB == 0 {
-		return
+	if used := &job.Usage; job.State.Final() && used.MaxRSSMiB > 0 {
+		l.Memory = memoryLine(used.MaxRSSMiB, max(used.AvgRSSMiB, 1))
 	}
-	usage := LongEvent{At: job.StartedAt, Text: "Resource usage collected."}
-	if job.Usage.MaxRSSMiB > 0 {
-		usage.Usage = append(usage.Usage, fmt.Sprintf("MEM: %d Mbytes", job.Usage.MaxRSSMiB))
+	if !job.State.Final() && (job.PID > 0 || job.Live != nil) {
+		l.addUsage(job)
+	}
+}
+
+func memoryLine(most, mean int) string {
+	return fmt.Sprintf("MAX MEM: %d Mbytes;  AVG MEM: %d Mbytes", most, mean)
+}
+
+// addUsage adds what a running job uses.
+func (l *LongJob) addUsage(job *queue.Job) {
+	usage, pids := LongEvent{At: job.StartedAt, Text: usageText}, []int{job.PID}
+	if live := job.Live; live != nil {
+		usage.At = live.At.In(job.StartedAt.Location())
+		if seconds := int(live.CPU.Seconds()); seconds > 0 {
+			usage.Usage = append(usage.Usage, fmt.Sprintf("The CPU time used is %d seconds.", seconds))
+		}
+		usage.Usage = append(usage.Usage, fmt.Sprintf("MEM: %d Mbytes;  SWAP: %d Mbytes;  NTHREAD: %d", live.RSSMiB, live.SwapMiB, live.Threads))
+		l.Memory = memoryLine(live.MaxRSSMiB, live.AvgRSSMiB)
+		if len(live.PIDs) > 0 {
+			pids = live.PIDs
+		}
 	}
 	if job.PID > 0 {
-		usage.Usage = append(usage.Usage, fmt.Sprintf("PGID: %d;  PIDs: %d ", job.PID, job.PID))
+		line := fmt.Sprintf("PGID: %d;  PIDs: ", job.PID)
+		for _, pid := range pids {
+			line += strconv.Itoa(pid) + " "
+		}
+		usage.Usage = append(usage.Usage, line)
 	}
 	l.Events = append(l.Events, usage)
 }
+
+// usageText begins the paragraph of what a running job uses.
+const usageText = "Resource usage collected."
 
 func (l *LongJob) addEnd(job *queue.Job) {
 	at := job.EndedAt
@@ -228,6 +256,9 @@ func (l *LongJob) appendTo(b []byte, line func([]byte, string) []byte) []byte {
 	for i := range l.Events {
 		b = l.Events[i].appendTo(b, line)
 	}
+	if l.Memory != "" {
+		b = append(append(append(b, "\n"+memoryTitle+"\n "...), l.Memory...), '\n')
+	}
 	if l.Below == "SUSPENDING REASONS" {
 		b = append(b, '\n')
 	}
@@ -237,7 +268,7 @@ func (l *LongJob) appendTo(b []byte, line func([]byte, string) []byte) []byte {
 			b = line(b, " "+reason)
 		}
 	}
-	if l.Below == "" && !l.State.Final() && l.hasUsage() {
+	if l.Below == "" && !l.State.Final() && l.Memory == "" && l.hasUsage() {
 		b = append(b, '\n')
 	}
 	if l.State != queue.Zombie {

@@ -42,6 +42,9 @@ func parseLongJob(text string, now time.Time) (l LongJob, err error) {
 			return l, nil
 		case p == " PENDING REASONS:" || p == " SUSPENDING REASONS:":
 			l.Below = strings.Trim(p, " :")
+		case p == memoryTitle:
+		case strings.HasPrefix(p, " MAX MEM: "):
+			l.Memory = p[1:]
 		case strings.HasPrefix(p, " ") && l.Below != "":
 			l.Reasons = append(l.Reasons, p[1:])
 		case strings.HasPrefix(p, usageMark):
@@ -74,7 +77,7 @@ func unwrap(text string) []string {
 		switch {
 		case continued && len(paragraphs) > 0:
 			last := paragraphs[len(paragraphs)-1]
-			if strings.HasSuffix(last, ": Resource usage collected.") || strings.HasPrefix(last, usageMark) {
+			if strings.HasSuffix(last, ": "+usageText) || strings.HasPrefix(last, usageMark) {
 				paragraphs = append(paragraphs, usageMark+rest)
 				continue
 			}

@@ -19,7 +19,8 @@ type JobPrinter struct {
 	printed int
 }
 
-// NewJobPrinter makes a JobPrinter of query's form. now is the time up to which running jobs have run.
+// NewJobPrinter makes a JobPrinter of query's form. now is the time up to which running jobs have run; times are shown in its
+// location.
 func NewJobPrinter(w io.Writer, query *JobQuery, now time.Time) *JobPrinter {
 	return &JobPrinter{query: query, now: now, out: bufio.NewWriterSize(w, 64<<10)}
 }
@@ -29,6 +30,7 @@ func (p *JobPrinter) Printed() int { return p.printed }
 
 // Print writes one job. The first one goes out at once, so that a reader sees that there are some.
 func (p *JobPrinter) Print(job *queue.Job) error {
+	job = jobIn(job, p.now.Location())
 	p.line = p.line[:0]
 	q := p.query
 	if p.printed == 0 && !q.NoHeader {
@@ -63,6 +65,27 @@ func (p *JobPrinter) Print(job *queue.Job) error {
 		return p.out.Flush()
 	}
 	return nil
+}
+
+// jobIn is a job with its times in a location.
+func jobIn(job *queue.Job, location *time.Location) *queue.Job {
+	here := *job
+	for _, t := range []*time.Time{&here.SubmittedAt, &here.StartedAt, &here.EndedAt} {
+		if !t.IsZero() {
+			*t = t.In(location)
+		}
+	}
+	if !job.Spec.BeginAt.IsZero() || !job.Spec.EndBy.IsZero() {
+		spec := *job.Spec
+		if !spec.BeginAt.IsZero() {
+			spec.BeginAt = spec.BeginAt.In(location)
+		}
+		if !spec.EndBy.IsZero() {
+			spec.EndBy = spec.EndBy.In(location)
+		}
+		here.Spec = &spec
+	}
+	return &here
 }
 
 func (p *JobPrinter) header() string {

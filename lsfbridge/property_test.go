@@ -93,6 +93,12 @@ func drawJob(t *rapid.T) *queue.Job {
 	if job.State.Placed() || job.State.Final() && rapid.Bool().Draw(t, "ran") {
 		job.StartedAt = drawTime(t, "started")
 		job.PID, job.Usage.MaxRSSMiB = rapid.IntRange(0, 99999).Draw(t, "pid"), rapid.IntRange(0, 99).Draw(t, "mem")
+		if !job.State.Final() && rapid.Bool().Draw(t, "measured") {
+			job.Live = &queue.Live{
+				At: drawTime(t, "measured at"), CPU: time.Duration(rapid.IntRange(0, 3000).Draw(t, "cpu")) * time.Millisecond, RSSMiB: 1, MaxRSSMiB: 3,
+				AvgRSSMiB: 2, SwapMiB: 10, Threads: 4, PIDs: rapid.SliceOfN(rapid.IntRange(1, 99999), 0, 20).Draw(t, "pids"),
+			}
+		}
 		job.Placement = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) queue.Placement {
 			return queue.Placement{Host: text(wordChars, 1, 40).Draw(t, "host"), Slots: rapid.IntRange(1, 3).Draw(t, "slots")}
 		}), 1, 3).Draw(t, "placement")

@@ -98,9 +98,24 @@ type Placement struct {
 
 // Usage is what a job's processes used.
 type Usage struct {
-	CPU       time.Duration `json:"cpu"` // user + system
-	MaxRSSMiB int           `json:"maxRSSMiB,omitempty"`
-	Processes int           `json:"processes,omitempty"`
+	CPU        time.Duration `json:"cpu"` // user + system
+	MaxRSSMiB  int           `json:"maxRSSMiB,omitempty"`
+	AvgRSSMiB  int           `json:"avgRSSMiB,omitempty"`
+	MaxSwapMiB int           `json:"maxSwapMiB,omitempty"` // virtual memory
+	Processes  int           `json:"processes,omitempty"`  // the most at one time
+	Threads    int           `json:"threads,omitempty"`    // likewise
+}
+
+// Live is what a running job used when its host measured it last. It is no part of a job's state.
+type Live struct {
+	At        time.Time     `json:"at"`
+	CPU       time.Duration `json:"cpu"` // user + system so far
+	RSSMiB    int           `json:"rssMiB"`
+	MaxRSSMiB int           `json:"maxRSSMiB"`
+	AvgRSSMiB int           `json:"avgRSSMiB"`
+	SwapMiB   int           `json:"swapMiB"` // virtual memory
+	Threads   int           `json:"threads"`
+	PIDs      []int         `json:"pids,omitempty"` // the first of them
 }
 
 // Job is a job or an array element as seen at one time. A pending array may be seen as one Job with ID.Index 0 and Pending
@@ -117,8 +132,9 @@ type Job struct {
 	Placement   []Placement `json:"placement,omitempty"`
 	PID         int         `json:"pid,omitempty"`
 	ExitCode    int         `json:"exitCode,omitempty"` // 0–255; 128+n for signal n
-	Usage       Usage       `json:"usage,omitzero"`
-	Reason      string      `json:"reason,omitempty"` // why it pends, or why it ended so
+	Usage       Usage       `json:"usage,omitzero"`     // once it ended
+	Live        *Live       `json:"live,omitempty"`     // while it runs; nil = not measured, or not asked for
+	Reason      string      `json:"reason,omitempty"`   // why it pends, or why it ended so
 }
 
 // ArrayCounts is an array's elements by state.

@@ -85,6 +85,7 @@ func TestLimitsAndCommandsAroundJobs(t *testing.T) {
 	eventually(t, "two jobs end", func() bool { return u.states()[queue.Exited] == 2 })
 	const why = "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit"
 	containsLong(t, u.long("bjobs", "1"), "Exited with exit code 130.", "Completed <exit>; "+why+".", "MEMLIMIT\n   50000 K")
+	containsLong(t, u.long("bjobs", "1"), "MEMORY USAGE:\n MAX MEM: ")
 	containsLong(t, u.long("bhist", "1"), "Exited with exit code 130.", "Completed <exit>; "+why)
 	contains(t, u.read("mem.out"), "\n\n"+why+".\nExited with exit code 130.\n")
 

@@ -94,7 +94,7 @@ func (d *Daemon) join(ctx context.Context, s *session, hello *wire.Hello) error 
 		known = append(known, attemptOf(a))
 	}
 	secret := newSecret()
-	w := &wire.Welcome{LeaseNs: int64(d.cfg.Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat)}
+	w := &wire.Welcome{LeaseNs: int64(d.cfg.Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat), Usages: true}
 	var rejoin queue.Rejoin
 	return d.do(ctx, &request{
 		apply: func(q *queue.Queue, now time.Time) error {
@@ -205,6 +205,9 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 		case *wire.HostMessage_Heartbeat:
 			s.send(heartbeatAck(body.Heartbeat.GetNumber()))
 			continue
+		case *wire.HostMessage_Usages:
+			s.measured(body.Usages)
+			continue
 		case *wire.HostMessage_Output:
 			s.peeked(body.Output)
 			continue
@@ -212,6 +215,7 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 			r = d.startedReport(s, body.Started)
 		case *wire.HostMessage_Ended:
 			r = d.endedReport(s, body.Ended)
+			s.forget(attemptOf(body.Ended.GetAttempt()))
 			s.toFetch(body.Ended.GetKept())
 		case *wire.HostMessage_Draining:
 			r = &request{apply: func(q *queue.Queue, now time.Time) error { return q.CloseHost(now, s.host, queue.ClosedExit) }}
@@ -255,7 +259,8 @@ func (d *Daemon) startedReport(s *session, m *wire.Started) *request {
 func (d *Daemon) endedReport(s *session, m *wire.Ended) *request {
 	a := attemptOf(m.GetAttempt())
 	result := queue.Result{ExitCode: int(m.GetExitCode()), Reason: clip(m.GetReason()), Usage: queue.Usage{
-		CPU: max(0, time.Duration(m.GetCpuNs())), MaxRSSMiB: int(max(0, m.GetMaxRssMib())), Processes: int(max(0, m.GetProcesses())),
+		CPU: max(0, time.Duration(m.GetCpuNs())), MaxRSSMiB: int(max(0, m.GetMaxRssMib())), AvgRSSMiB: int(max(0, m.GetAvgRssMib())),
+		MaxSwapMiB: int(max(0, m.GetMaxSwapMib())), Processes: int(max(0, m.GetProcesses())), Threads: int(max(0, m.GetThreads())),
 	}}
 	result.PreExecFailed = m.GetPreExecFailed()
 	if at := m.GetAtUnixNs(); at > 0 {

@@ -45,6 +45,7 @@ func (d *Daemon) queryJobs(w http.ResponseWriter, r *http.Request) {
 		var page []queue.Job
 		err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
 			page, more = q.Jobs(ask.Filter, after, size)
+			d.addLive(page)
 			for i := range page {
 				if ask.Reasons && (page[i].State == queue.Pending || page[i].State == queue.HeldPending) {
 					page[i].Reason = strings.Join(q.PendReasons(page[i].ID), "\n")

@@ -3,6 +3,7 @@ package daemon
 import (
 	"sync"
 
+	"sluice/queue"
 	"sluice/queue/wire"
 )
 
@@ -27,12 +28,16 @@ type session struct {
 	peekers map[int64]chan<- *wire.Output // who waits for the answer to a question, by its number
 	asked   int64
 
-	unfetched []*wire.Kept  // outputs that the host keeps, oldest first
-	fetchable chan struct{} // has an element when there may be some
+	live      map[queue.Attempt]*queue.Live // what its jobs use
+	unfetched []*wire.Kept                  // outputs that the host keeps, oldest first
+	fetchable chan struct{}                 // has an element when there may be some
 }
 
 func newSession(host string, conn *wire.Conn) *session {
-	return &session{host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output), fetchable: make(chan struct{}, 1)}
+	return &session{
+		host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output), fetchable: make(chan struct{}, 1),
+		live: make(map[queue.Attempt]*queue.Live),
+	}
 }
 
 // send queues messages; it never waits.

@@ -38,7 +38,8 @@ type known struct {
 type entry struct {
 	started  *wire.Started
 	ended    *wire.Ended
-	disowned bool // the daemon does not want to hear of it
+	usage    *wire.Usage // the newest
+	disowned bool        // the daemon does not want to hear of it
 }
 
 func newKnown() *known {

@@ -76,6 +76,7 @@ type daemon struct {
 	ended   map[attemptKey]*wire.Ended
 	reports map[attemptKey]int // how often Ended came
 	drains  int
+	usages  map[attemptKey]*wire.Usage
 	outputs map[int64]*wire.Output // answers to Peek, by number
 	asked   int64                  // questions of fetch
 	welcome wire.Welcome
@@ -93,7 +94,7 @@ func newDaemon(t testing.TB) *daemon {
 	}
 	d := &daemon{
 		t: t, socket: filepath.Join(dir, "s"), started: map[attemptKey]*wire.Started{}, ended: map[attemptKey]*wire.Ended{},
-		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, changed: make(chan struct{}),
+		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, changed: make(chan struct{}),
 		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(100 * time.Millisecond)},
 	}
 	if d.listener, err = net.Listen("unix", d.socket); err != nil {
@@ -164,6 +165,10 @@ func (d *daemon) answer(m *wire.HostMessage) wire.Message {
 	case *wire.HostMessage_Heartbeat:
 		if !d.mute {
 			return &wire.DaemonMessage{Body: &wire.DaemonMessage_HeartbeatAck{HeartbeatAck: &wire.HeartbeatAck{Number: body.Heartbeat.Number}}}
+		}
+	case *wire.HostMessage_Usages:
+		for _, u := range body.Usages.GetUsages() {
+			d.usages[keyOf(u.GetAttempt())] = u
 		}
 	case *wire.HostMessage_Draining:
 		d.drains++

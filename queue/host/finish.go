@@ -116,7 +116,7 @@ func (k *keeper) report(j *job) report {
 		id: j.key.id, name: r.GetJobName(), command: s.GetCommand(), sender: k.config.Sender, user: s.GetUser(),
 		queue: r.GetQueue(), submitHost: r.GetSubmitHost(), hosts: r.GetHosts(),
 		home: j.ready.account.home, cwd: j.ready.cwd, started: j.started, ended: j.ended,
-		exitCode: j.exitCode, reason: j.reason, cpu: j.cpu, memMiB: j.memMiB, swapMiB: j.swapMiB, processes: j.procs,
+		exitCode: j.exitCode, reason: j.reason, cpu: j.cpu, memMiB: j.maxRSSMiB, swapMiB: j.maxSwapMiB, processes: j.processes,
 	}
 }
 

@@ -52,12 +52,10 @@ type job struct {
 	ended         time.Time
 
 	exitCode int
-	cpu      time.Duration
-	memMiB   int64
-	swapMiB  int64
-	procs    int
-	reason   string
-	failed   bool // it never ran
+	cpu      time.Duration // of processes that have ended
+	measured
+	reason string
+	failed bool // it never ran
 
 	kill    *killOrder // the first one's exit code and reason count
 	discard bool       // the job is no longer ours: nothing is written to its user's files
@@ -115,21 +113,9 @@ func ownPeakKiB() int64 {
 
 func (j *job) addUsage(usage *unix.Rusage) {
 	j.cpu += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	j.memMiB = max(j.memMiB, (usage.Maxrss+1023)/1024, 1) // rounded up: no process has none
-	j.swapMiB = max(j.swapMiB, j.memMiB)
-	j.procs = max(j.procs, 1)
-}
-
-// sampled notes one reading of the job's processes.
-func (j *job) sampled(tree []process) {
-	var rssKiB, swapKiB int64
-	for _, p := range tree {
-		rssKiB += p.rssKiB
-		swapKiB += p.swapKiB
-	}
-	j.memMiB = max(j.memMiB, (rssKiB+1023)/1024)
-	j.swapMiB = max(j.swapMiB, (swapKiB+1023)/1024)
-	j.procs = max(j.procs, len(tree))
+	j.maxRSSMiB = max(j.maxRSSMiB, inMiB(usage.Maxrss), 1) // rounded up: no process has none
+	j.maxSwapMiB = max(j.maxSwapMiB, j.maxRSSMiB)
+	j.processes, j.threads = max(j.processes, 1), max(j.threads, 1)
 }
 
 // failKilled makes the job one that was ended before it ran.
@@ -152,9 +138,9 @@ func (j *job) endedMessage() *wire.Ended {
 		ExitCode:  int32(j.exitCode & 0xff),
 		Reason:    strings.ReplaceAll(j.reason, "\n", "; "),
 		CpuNs:     int64(j.cpu),
-		MaxRssMib: j.memMiB,
-		Processes: int32(j.procs),
-		AtUnixNs:  j.ended.UnixNano(),
+		MaxRssMib: j.maxRSSMiB, AvgRssMib: j.avgRSSMiB(), MaxSwapMib: j.maxSwapMiB,
+		Processes: int32(j.processes), Threads: int32(j.threads),
+		AtUnixNs: j.ended.UnixNano(),
 
 		PreExecFailed: j.preExecFailed,
 	}

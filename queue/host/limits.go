@@ -20,12 +20,11 @@ func isWatched(l *wire.Limits) bool {
 
 // watch ends a job that uses more than it may. One that goes on to grow while it is being ended for its memory is killed at
 // once: the memory is others'.
-func (k *keeper) watch(j *job, tree []process) {
+func (k *keeper) watch(j *job, u use) {
 	l := j.start.GetLimits()
 	if !isWatched(l) || j.phase != running {
 		return
 	}
-	u := j.useOf(tree)
 	switch {
 	case j.kill == nil:
 		if order, over := j.breach(u); over {

@@ -37,6 +37,7 @@ const (
 	frameExpired // it ended all jobs, because the time of frameRenew came
 	frameLog     // text: a warning
 	frameOutput  // body
+	frameUsages  // body
 )
 
 var errBadFrame = errors.New("malformed frame")
@@ -62,6 +63,8 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Fetched)
 	case frameOutput:
 		return new(wire.Output)
+	case frameUsages:
+		return new(wire.Usages)
 	default:
 		return nil
 	}

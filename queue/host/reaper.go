@@ -234,7 +234,7 @@ const (
 // sampleSoon takes a first measure of a new job, for those that end before the next sample, and brings that forward.
 func (k *keeper) sampleSoon(j *job, now time.Time) {
 	if p, err := readProcess(j.pid); err == nil {
-		j.sampled([]process{p})
+		j.read(j.useOf([]process{p}))
 	}
 	soon := now.Add(youngSample)
 	if rest := k.lastSample.Add(min(sampleRest, k.sampleEvery())); soon.Before(rest) {
@@ -250,22 +250,6 @@ func (k *keeper) sampleEvery() time.Duration {
 		return min(k.config.SampleEvery, watchEvery)
 	}
 	return k.config.SampleEvery
-}
-
-func (k *keeper) sampled(s sample) {
-	err := errors.Join(s.err, k.adopt())
-	if err != nil {
-		k.warn("measure jobs: %v", err)
-		return
-	}
-	for _, j := range k.mains {
-		if j.stage != stageMain {
-			continue
-		}
-		tree := s.table.tree(k.rootsOf(j))
-		j.sampled(tree)
-		k.watch(j, tree)
-	}
 }
 
 // hostGonePatience is how long the last processes may take to die before the keeper ends without them.

@@ -68,6 +68,7 @@ type connection struct {
 	conn     Conn
 	out      *outbox
 	welcomed bool
+	usages   bool // the daemon takes Usages
 	helloAt  time.Time
 	heardAt  time.Time // of the last Welcome or HeartbeatAck
 	beatAt   time.Time // of the next Heartbeat

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/queue/wire"
@@ -75,7 +76,7 @@ func (s *session) welcome(w *wire.Welcome, now time.Time) error {
 		s.secret, s.token = w.GetSession(), ""
 	}
 	s.lease, s.heartbeat, s.tries = lease, heartbeat, 0
-	c.welcomed, c.heardAt, c.beatAt = true, now, now.Add(heartbeat)
+	c.welcomed, c.usages, c.heardAt, c.beatAt = true, w.GetUsages(), now, now.Add(heartbeat)
 	s.renew(c.helloAt)
 	s.log.WithField("lease", lease.String()).Info("joined the batch daemon")
 	for _, a := range w.GetKill() {
@@ -94,6 +95,7 @@ func (s *session) welcome(w *wire.Welcome, now time.Time) error {
 	if s.ending != nil && s.ending.draining() {
 		c.send(drainingMessage)
 	}
+	s.tellUsages()
 	return nil
 }
 
@@ -196,6 +198,9 @@ func (s *session) fromRunner(f *frame) {
 	case *wire.Output:
 		s.tell(outputMessage(body))
 		return
+	case *wire.Usages:
+		s.usages(body)
+		return
 	}
 	switch f.kind {
 	case frameExpired:
@@ -203,6 +208,38 @@ func (s *session) fromRunner(f *frame) {
 	case frameLog:
 		s.log.Warn(f.text)
 	}
+}
+
+// usages takes what jobs use.
+func (s *session) usages(m *wire.Usages) {
+	for _, u := range m.GetUsages() {
+		if e := s.known.entries[keyOf(u.GetAttempt())]; e != nil && e.ended == nil {
+			e.usage = u
+		}
+	}
+	if s.conn != nil && s.conn.usages {
+		s.tell(usagesMessage(m))
+	}
+}
+
+// tellUsages tells a daemon that has just come what jobs used when they were measured last.
+func (s *session) tellUsages() {
+	if !s.conn.usages {
+		return
+	}
+	m := &wire.Usages{}
+	for _, e := range s.known.entries {
+		if e.usage != nil && e.ended == nil && !e.disowned {
+			m.Usages = append(m.Usages, e.usage)
+		}
+	}
+	for part := range slices.Chunk(m.Usages, usagesPerMessage) {
+		s.tell(usagesMessage(&wire.Usages{Usages: part}))
+	}
+}
+
+func usagesMessage(m *wire.Usages) *wire.HostMessage {
+	return &wire.HostMessage{Body: &wire.HostMessage_Usages{Usages: m}}
 }
 
 func (s *session) ended(m *wire.Ended) {
