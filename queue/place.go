@@ -12,7 +12,7 @@ func (q *Queue) fit(h *host, c *class, by stamp) int {
 
 // freeFor is fit on a host that nobody keeps.
 func (q *Queue) freeFor(h *host, c *class) int {
-	if c.allowed != nil && !c.allowed[h.spec.Name] || c.need.Exclusive && h.used > 0 {
+	if !c.admits(h) || c.need.Exclusive && h.used > 0 {
 		return 0
 	}
 	return q.share(c, h.free, h.spec.MemMiB, h.spec.MemMiB-h.mem, h.spec.GPUs-h.gpus)
@@ -20,10 +20,15 @@ func (q *Queue) freeFor(h *host, c *class) int {
 
 // capacity is the number of slots of a class that a host could give if nothing ran on it.
 func (q *Queue) capacity(h *host, c *class) int {
-	if c.allowed != nil && !c.allowed[h.spec.Name] {
+	if !c.admits(h) {
 		return 0
 	}
 	return q.share(c, h.spec.Slots, h.spec.MemMiB, h.spec.MemMiB, h.spec.GPUs)
+}
+
+// admits says whether the jobs of the class may run on a host at all.
+func (c *class) admits(h *host) bool {
+	return (c.allowed == nil || c.allowed[h.spec.Name]) && (!h.spec.Revocable || c.need.Rerunnable)
 }
 
 // share is how many slots of a class some free slots, memory and GPUs make. A host of no known memory has enough.

@@ -55,6 +55,8 @@ type Need struct {
 	OneHost   bool   `json:"oneHost,omitempty"`   // all slots on one host
 	PerHost   int    `json:"perHost,omitempty"`   // so many slots on each host, the rest on the last; 0 = as it comes
 	Exclusive bool   `json:"exclusive,omitempty"` // no other job on its hosts
+	// Rerunnable says that the job runs again when its host is lost, so that it may run on a revocable one. The queue sets it.
+	Rerunnable bool `json:"rerunnable,omitempty"`
 }
 
 // Array is the index set of a job array and the limit of its elements that run at once.

@@ -131,6 +131,7 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		return s.q.AddHost(s.now, queue.HostSpec{
 			Name: args[0], Slots: s.number(cmp.Or(opts["slots"], "4")),
 			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")),
+			Revocable: opts["revocable"] != "",
 		})
 	case "join":
 		return s.join(out, args, opts)
