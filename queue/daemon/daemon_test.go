@@ -32,7 +32,7 @@ func TestJobRunsOnHost(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"HOME": "/root", "X": "a=b", "LSB_JOBID": done.ID.String(), "LSB_BATCH_JID": done.ID.String(),
-		"LSB_JOBINDEX": "0", "LSB_JOBINDEX_END": "(not set)", "LSB_JOBNAME": "first", "LSB_HOSTS": "h1 h1", "LSB_MCPU_HOSTS": "h1 2 ",
+		"LSB_JOBINDEX": "0", "LSB_JOBINDEX_END": "(not set)", "LSB_JOBNAME": "first", "LSB_HOSTS": "h1 h1", "LSB_MCPU_HOSTS": "h1 2 ", "SLUICE_MACHINES": "h1 2 ",
 		"LSB_DJOB_NUMPROC": "2", "LSB_QUEUE": "normal", "LSB_SUB_HOST": "login", "LS_SUBCWD": "/tmp", "LS_EXEC_T": "START",
 		"LSFUSER": me(), "LSB_OUTPUTFILE": start.Stdout, "LSB_PROJECT_NAME": "p",
 	} {

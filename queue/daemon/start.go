@@ -18,17 +18,18 @@ const (
 	maxReportHosts = 4096
 )
 
-// startMessage is what a host needs to run an attempt.
+// startMessage is what a host needs to run an attempt. The owner calls it.
 func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.Placement) *wire.Start {
 	s := job.Spec
 	hosts := perSlot(placement)
+	limits := d.q.LimitsOf(a.ID)
 	expand := func(path string) string { return expandPath(path, a.ID) }
 	return &wire.Start{
 		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask),
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
-		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&s.Limits),
+		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&limits),
 		KeepBytes: d.keepBytes(), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
@@ -104,7 +105,7 @@ var ownVariables = []string{
 	"LSB_HOSTS", "LSB_MCPU_HOSTS", "LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS", "LSB_QUEUE", "LSB_SUB_HOST", "LSB_SUB_USER",
 	"LSB_PROJECT_NAME", "LSB_INPUTFILE", "LSB_OUTPUTFILE", "LSB_ERRORFILE", "LSB_JOBFILENAME", "LSB_JOBPGIDS", "LSB_JOBPIDS",
 	"LSB_JOBEXIT_STAT", "LSB_JOBPEND", "LSB_EXIT_PRE_ABORT", "LSB_DJOB_HOSTFILE", "LSB_DJOB_RANKFILE", "LSB_JOB_EXECUSER", "LSB_UNIXGROUP", "LS_SUBCWD",
-	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken,
+	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken, wire.EnvMachines,
 }
 
 // jobEnv is the environment of a job: the submitter's, and what LSF tells a job.
@@ -130,6 +131,9 @@ func (d *Daemon) jobEnv(s *queue.Spec, id queue.ID, placement []queue.Placement,
 	set("LSB_JOBNAME", jobName(s))
 	set("LSB_HOSTS", strings.Join(hosts, " "))
 	set("LSB_MCPU_HOSTS", countedHosts(placement))
+	if len(hosts) > 1 {
+		set(wire.EnvMachines, countedHosts(d.machines(placement)))
+	}
 	set("LSB_DJOB_NUMPROC", slots)
 	set("LSB_MAX_NUM_PROCESSORS", slots)
 	set("LSB_QUEUE", s.Queue)
@@ -148,6 +152,17 @@ func (d *Daemon) jobEnv(s *queue.Spec, id queue.ID, placement []queue.Placement,
 	set("LS_EXEC_T", "START")
 	set("LSFUSER", s.User)
 	return env
+}
+
+// machines is a placement with the names of the machines in place of the hosts', where they are known.
+func (d *Daemon) machines(placement []queue.Placement) []queue.Placement {
+	named := slices.Clone(placement)
+	for i := range named {
+		if h, ok := d.q.Host(named[i].Host); ok && h.Location != "" {
+			named[i].Host = h.Location
+		}
+	}
+	return named
 }
 
 // countedHosts is "host n host n " with the blank at its end that LSF has too.

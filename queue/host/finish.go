@@ -51,6 +51,9 @@ func (k *keeper) finish(j *job) {
 	if p.script != "" {
 		errs = append(errs, os.Remove(p.script))
 	}
+	if p.hostFile != "" {
+		errs = append(errs, os.Remove(p.hostFile))
+	}
 	if err := errors.Join(errs...); err != nil {
 		k.warn("clean up after job %s: %v", j.key, err)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,6 +100,30 @@ func TestEnvironment(t *testing.T) {
 		if strings.Contains(line, "=") && !known {
 			t.Errorf("the job sees %q, which nobody gave it", line)
 		}
+	}
+}
+
+func TestHostFile(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	out := filepath.Join(t.TempDir(), "out")
+	machines := func(text string) func(*wire.Start) {
+		return func(s *wire.Start) { s.Env = []string{wire.EnvMachines + "=" + text} }
+	}
+	if ended := d.run(newStart(`cat "$LSB_DJOB_HOSTFILE" > `+out+`; echo "$LSB_DJOB_HOSTFILE" > `+out+".name", machines("m1 2 m2 1 "))); ended.ExitCode != 0 {
+		t.Fatal(ended)
+	}
+	if got := readFile(t, out); got != "m1\nm1\nm2\n" {
+		t.Errorf("host file %q", got)
+	}
+	if _, err := os.Stat(strings.TrimSpace(readFile(t, out+".name"))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("host file after the job: %v", err)
+	}
+	if ended := d.run(newStart("true", machines("m1 many "))); ended.ExitCode == 0 || !strings.Contains(ended.Reason, "machines") {
+		t.Errorf("machines without slots: %v", ended)
+	}
+	if ended := d.run(newStart(`[ -z "$LSB_DJOB_HOSTFILE" ]`)); ended.ExitCode != 0 {
+		t.Errorf("a job of one slot has a host file: %v", ended)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +24,10 @@ type prepared struct {
 	out     *capture // nil: the job's stdout is /dev/null
 	errOut  *capture // nil: stderr goes where stdout goes, or to /dev/null
 	script  string
-	argv    []string
-	env     []string
+	// hostFile lists the machines of a parallel job; "" = there is none.
+	hostFile string
+	argv     []string
+	env      []string
 }
 
 const (
@@ -41,6 +44,8 @@ export LS_JOBPID
 `
 	// execScript runs a command that names its own interpreter.
 	execScript = `LS_JOBPID=$$; export LS_JOBPID; exec "$@"`
+	// maxHostLines bounds the lines of a host file.
+	maxHostLines = 1 << 20
 	// maxInterpreter is the longest first line that counts as an interpreter's name, as in the kernel.
 	maxInterpreter = 256
 )
@@ -74,6 +79,9 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) 
 	}
 	p.argv = loginCommand(s.GetLoginShell(), p.argv)
 	p.env = environment(s.GetEnv(), p.account, p.script)
+	if err := p.writeHostFile(); err != nil {
+		return p, err
+	}
 	return p, nil
 }
 
@@ -188,6 +196,40 @@ func (k *keeper) writeScript(p *prepared, command string, key attemptKey) error 
 		return fmt.Errorf("write job script: %w", errors.Join(err, os.Remove(p.script)))
 	}
 	return nil
+}
+
+// writeHostFile writes the file in which programs of parallel jobs look for their machines: a line for each slot.
+func (p *prepared) writeHostFile() error {
+	for _, variable := range p.env {
+		machines, ok := strings.CutPrefix(variable, wire.EnvMachines+"=")
+		if !ok {
+			continue
+		}
+		text, err := hostLines(strings.Fields(machines))
+		if err != nil {
+			return err
+		}
+		p.hostFile = p.script + ".hosts"
+		if err := os.WriteFile(p.hostFile, []byte(text), 0o644); err != nil {
+			return fmt.Errorf("write host file: %w", err)
+		}
+		p.env = append(p.env, "LSB_DJOB_HOSTFILE="+p.hostFile)
+		return nil
+	}
+	return nil
+}
+
+// hostLines makes "a 2 b 1" three lines.
+func hostLines(counted []string) (string, error) {
+	var b strings.Builder
+	for i := 0; i+1 < len(counted); i += 2 {
+		n, err := strconv.Atoi(counted[i+1])
+		if err != nil || n < 1 || n > maxHostLines-strings.Count(b.String(), "\n") {
+			return "", fmt.Errorf("machines %q: want names, each with its slots", counted)
+		}
+		b.WriteString(strings.Repeat(counted[i]+"\n", n))
+	}
+	return b.String(), nil
 }
 
 // loginCommand has a login shell make the environment and become the command then.

@@ -21,9 +21,11 @@ import (
 
 // Names of environment variables and of the socket in the state dir.
 const (
-	EnvAPI     = "SLUICE_API"        // address of the daemon
-	EnvToken   = "SLUICE_TOKEN_FILE" //nolint:gosec // the name of a variable that holds a path
-	SocketName = "api.sock"
+	EnvAPI = "SLUICE_API" // address of the daemon
+	// EnvMachines is the machines of a parallel job with their slots, "m1 2 m2 1 "; LSB_HOSTS names hosts, which no network knows.
+	EnvMachines = "SLUICE_MACHINES"
+	EnvToken    = "SLUICE_TOKEN_FILE" //nolint:gosec // the name of a variable that holds a path
+	SocketName  = "api.sock"
 )
 
 // maxAnswer is the most bytes of one answer, or of one line of a streamed one.
