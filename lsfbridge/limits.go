@@ -81,20 +81,21 @@ func parseKiB(text string, unitKiB float64) (int64, error) {
 }
 
 // limitColumns are the limits that stand beside each other in a block of their own, with the widths of name and value, a
-// blank before them included, that the recorded block has.
+// blank before them included, that the recorded block of jobs has; queue is the value's in that of queues.
 var limitColumns = []struct {
 	name         string
 	names, width int
+	queue        int
 	value        func(*queue.Limits) string
 }{
-	{"FILELIMIT", 10, 9, func(l *queue.Limits) string { return kibLimit(l.FileKiB) }},
-	{"DATALIMIT", 10, 10, func(l *queue.Limits) string { return kibLimit(l.DataKiB) }},
-	{"STACKLIMIT", 11, 10, func(l *queue.Limits) string { return kibLimit(l.StackKiB) }},
-	{"CORELIMIT", 10, 11, func(l *queue.Limits) string { return kibLimit(l.CoreKiB) }},
-	{"MEMLIMIT", 9, 10, func(l *queue.Limits) string { return kibLimit(l.MemKiB) }},
-	{"SWAPLIMIT", 10, 10, func(l *queue.Limits) string { return kibLimit(l.SwapKiB) }},
-	{"PROCESSLIMIT", 13, 13, func(l *queue.Limits) string { return positive(l.Processes) }},
-	{"THREADLIMIT", 12, 12, func(l *queue.Limits) string { return positive(l.Threads) }},
+	{"FILELIMIT", 10, 9, 10, func(l *queue.Limits) string { return kibLimit(l.FileKiB) }},
+	{"DATALIMIT", 10, 10, 11, func(l *queue.Limits) string { return kibLimit(l.DataKiB) }},
+	{"STACKLIMIT", 11, 10, 10, func(l *queue.Limits) string { return kibLimit(l.StackKiB) }},
+	{"CORELIMIT", 10, 11, 11, func(l *queue.Limits) string { return kibLimit(l.CoreKiB) }},
+	{"MEMLIMIT", 9, 10, 11, func(l *queue.Limits) string { return kibLimit(l.MemKiB) }},
+	{"SWAPLIMIT", 10, 10, 10, func(l *queue.Limits) string { return kibLimit(l.SwapKiB) }},
+	{"PROCESSLIMIT", 13, 13, 8, func(l *queue.Limits) string { return positive(l.Processes) }},
+	{"THREADLIMIT", 12, 12, 12, func(l *queue.Limits) string { return positive(l.Threads) }},
 }
 
 func kibLimit(kib int64) string {
@@ -120,15 +121,25 @@ func limitLines(spec *queue.Spec) []string {
 	if names != "" {
 		lines = append(lines, names[1:], values[1:])
 	}
-	names, values = "", ""
+	return append(lines, sizeLimitLines(&spec.Limits, false)...)
+}
+
+// sizeLimitLines are the lines of names and of values of the limits of limitColumns, of a job or of a queue; nil = there are
+// none.
+func sizeLimitLines(limits *queue.Limits, ofQueue bool) []string {
+	names, values := "", ""
 	for _, c := range limitColumns {
-		if value := c.value(&spec.Limits); value != "" {
+		if value := c.value(limits); value != "" {
 			names += fmt.Sprintf("%*s", c.names, c.name)
-			values += fmt.Sprintf("%*s", c.width, value)
+			width := c.width
+			if ofQueue {
+				width = c.queue
+			}
+			values += fmt.Sprintf("%*s", width, " "+value)
 		}
 	}
-	if names != "" {
-		lines = append(lines, names[1:], values[1:])
+	if names == "" {
+		return nil
 	}
-	return lines
+	return []string{names[1:], values[1:]}
 }

@@ -19,11 +19,14 @@ var lsfText = map[queue.Code]struct {
 	queue.AlreadyFinished:  {"Job has already finished", true},
 	queue.NotYours:         {"User permission denied", false},
 	queue.TooManySlots:     {"Too many processors requested", false},
+	queue.TooFewSlots:      {"Too few processors requested", false},
 	queue.ArrayTooLarge:    {"Job array index too large", false},
 	queue.TooManyJobs:      {"Pending job threshold reached", false},
 	queue.EmptyCommand:     {"Empty job", false},
 	queue.BadDependency:    {"No matching job found", true},
 	queue.RunLimitTooLarge: {"RUNLIMIT: Cannot exceed queue's hard limit(s)", false},
+	queue.LimitTooLarge:    {"Cannot exceed queue's hard limit(s)", true},
+	queue.ExclusiveDenied:  {"Queue does not accept exclusive jobs", true},
 	queue.WrongState:       {"Job has not started yet", true},
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sluice/queue"
 )
@@ -71,7 +72,7 @@ func (q *QueueQuery) Select(queues []queue.QueueInfo) ([]queue.QueueInfo, error)
 	}
 	return slices.DeleteFunc(slices.Clone(queues), func(i queue.QueueInfo) bool {
 		named := len(q.Names) == 0 || slices.Contains(q.Names, i.Name)
-		allowed := q.User == "" || q.User == "all" || len(i.Users) == 0 || slices.Contains(i.Users, q.User)
+		allowed := q.User == "" || q.User == "all" || i.Allows(q.User)
 		return !named || !allowed
 	}), nil
 }
@@ -200,7 +201,7 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	if len(q.Users) == 0 {
 		b = append(b, "USERS:  all users\n"...)
 	} else {
-		b = fmt.Appendf(b, "USERS: %s \n", printable(strings.Join(q.Users, " ")))
+		b = fmt.Appendf(b, "USERS: %s \n", printable(queueUsers(q.Users)))
 	}
 	b = append(b, "HOSTS:  all hosts used by the LSF Batch system\n"...)
 	if q.Rerunnable {
@@ -212,18 +213,56 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	return append(b, '\n')
 }
 
+// queueUsers are those of a queue in LSF's words.
+func queueUsers(users []string) string {
+	text := strings.Join(users, " ")
+	if !slices.ContainsFunc(users, func(name string) bool { return !strings.HasPrefix(name, "~") }) {
+		return "all " + text
+	}
+	return text
+}
+
 func appendQueueLimits(b []byte, q *queue.QueueInfo) []byte {
-	var names, values string
-	if q.RunLimit > 0 {
-		names = fmt.Sprintf("%-24s ", "RUNLIMIT")
-		values = fmt.Sprintf("%-24s ", fmt.Sprintf("%.1f min", q.RunLimit.Minutes()))
-	}
+	slots := ""
 	if q.JobSlots > 0 {
+		slots = strconv.Itoa(q.JobSlots)
+	}
+	if q.LeastJob > 0 {
+		slots = strings.TrimSuffix(strconv.Itoa(q.LeastJob)+" "+slots, " ")
+	}
+	preset := limitBlock(q.RunDefault, "", &q.DefaultLimits)
+	if preset == "" {
+		return append(b, limitBlock(q.RunLimit, slots, &q.Limits)...)
+	}
+	b = append(b, "\nDEFAULT LIMITS:\n"+preset...)
+	if most := limitBlock(q.RunLimit, slots, &q.Limits); most != "" {
+		b = append(b, "\nMAXIMUM LIMITS:\n"+most...)
+	}
+	return b
+}
+
+// limitBlock are the paragraphs of some limits in bqueues -l.
+func limitBlock(run time.Duration, slots string, limits *queue.Limits) string {
+	var names, values string
+	for _, t := range []struct {
+		name  string
+		limit time.Duration
+	}{{"CPULIMIT", limits.CPU}, {"RUNLIMIT", run}} {
+		if t.limit > 0 {
+			names += fmt.Sprintf("%-24s ", t.name)
+			values += fmt.Sprintf("%-24s ", fmt.Sprintf("%.1f min", t.limit.Minutes()))
+		}
+	}
+	if slots != "" {
 		names += fmt.Sprintf("%-24s", "PROCLIMIT")
-		values += strconv.Itoa(q.JobSlots)
+		values += slots
 	}
-	if names == "" {
-		return b
+	text := ""
+	if names != "" {
+		text = fmt.Sprintf("\n %s\n %s\n", strings.TrimSuffix(names, " "), strings.TrimSuffix(values, " "))
 	}
-	return fmt.Appendf(b, "\n %s\n %s\n", strings.TrimSuffix(names, " "), strings.TrimSuffix(values, " "))
+	if lines := sizeLimitLines(limits, true); lines != nil {
+		text += "\n " + strings.Join(lines, "\n ") + "\n"
+	}
+	return text
 }

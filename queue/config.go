@@ -10,6 +10,7 @@ import (
 // Config is what a Queue is made with. Zero fields get the default named beside them.
 type Config struct {
 	Queues         []QueueSpec   // empty = DefaultQueues
+	DefaultQueues  []string      // the first of them that takes it gets a job that names no queue; empty = those marked Default
 	MaxArray       int           // elements of one array, and its highest index (1,000,000)
 	MaxJobs        int           // jobs and started elements in memory (2,000,000)
 	MaxUserPending int           // pending elements of one user, 0 = no limit
@@ -49,6 +50,7 @@ func (c Config) withDefaults() Config {
 		c.Queues = DefaultQueues()
 	}
 	c.Queues = slices.Clone(c.Queues)
+	c.fillDefaults()
 	c.MaxArray = cmp.Or(c.MaxArray, 1_000_000)
 	c.MaxJobs = cmp.Or(c.MaxJobs, 2_000_000)
 	c.ReserveFor = cmp.Or(c.ReserveFor, 5*time.Minute)
@@ -84,25 +86,21 @@ func (c *Config) validate() error {
 	if len(c.Queues) > maxQueues {
 		return fmt.Errorf("configure queue: %d queues, at most %d", len(c.Queues), maxQueues)
 	}
-	seen, defaults := map[string]bool{}, 0
+	seen := map[string]bool{}
 	for i := range c.Queues {
 		s := &c.Queues[i]
 		if s.Name == "" || len(s.Name) > maxNameBytes || seen[s.Name] {
 			return fmt.Errorf("configure queue %q: every queue needs a name of its own", s.Name)
 		}
-		if s.MaxSlots < 0 || s.UserSlots < 0 || s.JobSlots < 0 || s.RunLimit < 0 {
-			return fmt.Errorf("configure queue %q: a limit is negative", s.Name)
-		}
-		if s.Weight != 0 && !(s.Weight >= minWeight && s.Weight <= maxWeight) {
-			return fmt.Errorf("configure queue %q: weight %v, want %v to %v", s.Name, s.Weight, minWeight, maxWeight)
-		}
 		seen[s.Name] = true
-		if s.Default {
-			defaults++
+		if err := s.validate(); err != nil {
+			return err
 		}
 	}
-	if defaults > 1 {
-		return fmt.Errorf("configure queue: %d default queues, want one", defaults)
+	for _, name := range c.DefaultQueues {
+		if !seen[name] {
+			return fmt.Errorf("configure queue: no queue %q to be a default queue", name)
+		}
 	}
 	return nil
 }

@@ -36,3 +36,62 @@ func (l *Limits) valid() bool {
 	return l.CoreKiB >= NoCore && l.CPU >= 0 && l.Processes >= 0 && l.Threads >= 0 &&
 		l.Processes <= math.MaxInt32 && l.Threads <= math.MaxInt32
 }
+
+// amounts are the limits by LSF's names.
+func (l *Limits) amounts() [9]struct {
+	name   string
+	amount int64
+} {
+	return [...]struct {
+		name   string
+		amount int64
+	}{
+		{"CPULIMIT", int64(l.CPU)},
+		{"MEMLIMIT", l.MemKiB},
+		{"SWAPLIMIT", l.SwapKiB},
+		{"PROCESSLIMIT", int64(l.Processes)},
+		{"THREADLIMIT", int64(l.Threads)},
+		{"FILELIMIT", l.FileKiB},
+		{"DATALIMIT", l.DataKiB},
+		{"STACKLIMIT", l.StackKiB},
+		{"CORELIMIT", l.CoreKiB},
+	}
+}
+
+// exceeded is the name of the first of l that other goes beyond; "" = none.
+func (l *Limits) exceeded(other *Limits) string {
+	asked := other.amounts()
+	for i, most := range l.amounts() {
+		if asked[i].amount != 0 && most.amount != 0 && asked[i].amount > most.amount {
+			return most.name
+		}
+	}
+	return ""
+}
+
+// within are a job's limits in a queue.
+func (l Limits) within(s *QueueSpec) Limits {
+	preset, most := &s.DefaultLimits, &s.Limits
+	return Limits{
+		MemKiB:    within(l.MemKiB, preset.MemKiB, most.MemKiB),
+		SwapKiB:   within(l.SwapKiB, preset.SwapKiB, most.SwapKiB),
+		CPU:       within(l.CPU, preset.CPU, most.CPU),
+		Processes: within(l.Processes, preset.Processes, most.Processes),
+		Threads:   within(l.Threads, preset.Threads, most.Threads),
+		FileKiB:   within(l.FileKiB, preset.FileKiB, most.FileKiB),
+		DataKiB:   within(l.DataKiB, preset.DataKiB, most.DataKiB),
+		StackKiB:  within(l.StackKiB, preset.StackKiB, most.StackKiB),
+		CoreKiB:   within(l.CoreKiB, preset.CoreKiB, most.CoreKiB),
+	}
+}
+
+// within is a limit, the preset where it is 0, but at most so much; 0 = none.
+func within[T int | int64 | time.Duration](limit, preset, most T) T {
+	if limit == 0 {
+		limit = preset
+	}
+	if limit == 0 || most != 0 && limit > most {
+		return most
+	}
+	return limit
+}

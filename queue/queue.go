@@ -17,8 +17,8 @@ type Queue struct {
 	cfg    Config
 	queues []*queueState // by priority, then as configured
 	named  map[string]*queueState
-	preset *queueState // for jobs that name no queue
-	strays *queueState // for jobs whose queue is configured no more
+	preset []*queueState // for jobs that name no queue, in the order in which they are tried
+	strays *queueState   // for jobs whose queue is configured no more
 	users  map[string]*userState
 	jobs   directory
 	last   int64 // highest job number ever given
@@ -71,9 +71,9 @@ func New(cfg Config) (*Queue, error) {
 		s := newQueueState(spec, i)
 		q.queues = append(q.queues, s)
 		q.named[spec.Name] = s
-		if spec.Default {
-			q.preset = s
-		}
+	}
+	for _, name := range cfg.DefaultQueues {
+		q.preset = append(q.preset, q.named[name])
 	}
 	slices.SortStableFunc(q.queues, func(a, b *queueState) int { return cmp.Compare(b.spec.Priority, a.spec.Priority) })
 	q.strays = newQueueState(QueueSpec{Name: "lost_and_found", Description: "jobs whose queue was removed"}, len(cfg.Queues))
@@ -95,12 +95,7 @@ func newQueueState(spec QueueSpec, place int) *queueState {
 		s.users = map[*userState]int{}
 		s.deny = map[*userState]uint64{}
 	}
-	if len(spec.Users) > 0 {
-		s.allows = make(map[string]bool, len(spec.Users))
-		for _, u := range spec.Users {
-			s.allows[u] = true
-		}
-	}
+	s.allows = rollOf(spec.Users)
 	return s
 }
 

@@ -110,7 +110,7 @@ type queueState struct {
 	users  map[*userState]int // held, where there is a limit per user
 	denied uint64             // the pass in which a blocked job claimed what is left of its limit
 	deny   map[*userState]uint64
-	allows map[string]bool // who may submit; nil = all
+	allows roll // who may submit
 }
 
 // add accounts n slots of jobs in a state, or fewer with n < 0.

@@ -32,19 +32,27 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 	return ev.Job, nil
 }
 
+// queueFor finds the queue that takes a job: the one that it names or, if it names none, the first default queue that does.
 func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
-	s := q.preset
+	choice := q.preset
 	if spec.Queue != "" {
-		s = q.named[spec.Queue]
+		choice = []*queueState{q.named[spec.Queue]}
 	}
-	if s == nil {
+	if len(choice) == 0 || choice[0] == nil {
 		return nil, &Error{KindNotFound, NoSuchQueue, spec.Queue, fmt.Sprintf("queue %q: no such queue", spec.Queue)}
 	}
-	spec.Queue = s.spec.Name
-	if err := s.accepts(spec); err != nil {
-		return nil, err
+	var refused error
+	for _, s := range choice {
+		err := s.accepts(spec)
+		if err == nil {
+			spec.Queue = s.spec.Name
+			return s, nil
+		}
+		if refused == nil {
+			refused = err
+		}
 	}
-	return s, nil
+	return nil, refused
 }
 
 // accepts checks a queue's rules for a job that is to enter it.
@@ -59,18 +67,28 @@ func (s *queueState) accepts(spec *Spec) error {
 func (s *queueState) suits(spec *Spec) error {
 	name := s.spec.Name
 	switch {
-	case s.allows != nil && !s.allows[spec.User]:
+	case !s.allows.has(spec.User):
 		return &Error{KindDenied, QueueDenied, name, fmt.Sprintf("user %q cannot use queue %q", spec.User, name)}
 	case s.spec.JobSlots > 0 && spec.MinSlots > s.spec.JobSlots:
 		return &Error{
 			KindInvalid, TooManySlots, name,
 			fmt.Sprintf("%d slots requested, jobs of queue %q get at most %d", spec.MinSlots, name, s.spec.JobSlots),
 		}
+	case s.spec.LeastJob > 0 && spec.MaxSlots < s.spec.LeastJob:
+		return &Error{
+			KindInvalid, TooFewSlots, name,
+			fmt.Sprintf("%d slots requested, jobs of queue %q need at least %d", spec.MaxSlots, name, s.spec.LeastJob),
+		}
+	case s.spec.NoExclusive && spec.Need.Exclusive:
+		return &Error{KindDenied, ExclusiveDenied, name, fmt.Sprintf("queue %q takes no exclusive jobs", name)}
 	case s.spec.RunLimit > 0 && spec.RunLimit > s.spec.RunLimit:
 		return &Error{
 			KindInvalid, RunLimitTooLarge, name,
 			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name),
 		}
+	}
+	if limit := s.spec.Limits.exceeded(&spec.Limits); limit != "" {
+		return &Error{KindInvalid, LimitTooLarge, limit, fmt.Sprintf("%s is above that of queue %q", limit, name)}
 	}
 	return nil
 }
@@ -98,11 +116,12 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 	return nil
 }
 
-// fits checks a spec, and cuts its slots to what jobs may have.
+// fits checks a spec, and brings its slots within what jobs may have.
 func (q *Queue) fits(spec *Spec, s *queueState) error {
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
+	spec.MinSlots = max(spec.MinSlots, s.spec.LeastJob)
 	if s.spec.JobSlots > 0 {
 		spec.MaxSlots = min(spec.MaxSlots, s.spec.JobSlots)
 	}
@@ -200,9 +219,5 @@ func (q *Queue) user(name string) *userState {
 
 // runLimit is how long a job may run; 0 = for ever.
 func runLimit(j *job) time.Duration {
-	mine, most := j.spec.RunLimit, j.queue.spec.RunLimit
-	if mine == 0 || most > 0 && mine > most {
-		return most
-	}
-	return mine
+	return within(j.spec.RunLimit, j.queue.spec.RunDefault, j.queue.spec.RunLimit)
 }

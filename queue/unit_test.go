@@ -22,7 +22,10 @@ func TestNewRefuses(t *testing.T) {
 		"negative lease":    {Lease: -time.Second},
 		"nameless queue":    {Queues: []queue.QueueSpec{{}}},
 		"twice":             {Queues: []queue.QueueSpec{{Name: "a"}, {Name: "a"}}},
-		"two defaults":      {Queues: []queue.QueueSpec{{Name: "a", Default: true}, {Name: "b", Default: true}}},
+		"no such default":   {Queues: []queue.QueueSpec{{Name: "a"}}, DefaultQueues: []string{"a", "b"}},
+		"least above most":  {Queues: []queue.QueueSpec{{Name: "a", LeastJob: 3, JobSlots: 2}}},
+		"default run limit": {Queues: []queue.QueueSpec{{Name: "a", RunDefault: 2, RunLimit: 1}}},
+		"default limit":     {Queues: []queue.QueueSpec{{Name: "a", DefaultLimits: queue.Limits{MemKiB: 2}, Limits: queue.Limits{MemKiB: 1}}}},
 		"negative limit":    {Queues: []queue.QueueSpec{{Name: "a", MaxSlots: -1}}},
 		"negative per user": {Queues: []queue.QueueSpec{{Name: "a", UserSlots: -1}}},
 	} {

@@ -145,25 +145,6 @@ type ArrayCounts struct {
 	Count map[State]int `json:"count"`
 }
 
-// QueueSpec is a queue as configured.
-type QueueSpec struct {
-	Name        string        `json:"name"`
-	Description string        `json:"description,omitempty"`
-	Priority    int           `json:"priority"` // higher first
-	Nice        int           `json:"nice,omitempty"`
-	Default     bool          `json:"default,omitempty"`
-	MaxSlots    int           `json:"maxSlots,omitempty"`   // running at once; 0 = no limit
-	UserSlots   int           `json:"userSlots,omitempty"`  // running at once of one user; 0 = no limit
-	JobSlots    int           `json:"jobSlots,omitempty"`   // of one job; 0 = no limit
-	RunLimit    time.Duration `json:"runLimit,omitempty"`   // 0 = none
-	Rerunnable  bool          `json:"rerunnable,omitempty"` // for all its jobs
-	RequeueExit ExitSet       `json:"requeueExit,omitzero"` // exit codes with which its jobs run again
-	Users       []string      `json:"users,omitempty"`      // who may submit; empty = all
-	// Weight is how much a pending slot of the queue counts for the controller, 0.01 to 100, to a hundredth; 0 = 1. It is a preference:
-	// more slots sooner while its jobs pend, for whatever job is first in order. It changes no order, and no limit.
-	Weight float64 `json:"weight,omitempty"`
-}
-
 // QueueInfo is a queue as seen at one time; the numbers are slots.
 type QueueInfo struct {
 	QueueSpec
