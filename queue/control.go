@@ -14,6 +14,8 @@ const (
 	reasonEndBy   = "TERM_DEADLINE: job killed after reaching its termination deadline"
 	reasonRequeue = "requeued"
 	reasonHold    = "requeued, to be held" // asks for it; then the job's reason is reasonRequeue
+	// reasonHostEnded is what a host says of the jobs that end with it.
+	reasonHostEnded = "the host was asked to end"
 	// reasonExitCode is followed by the code and a bracket.
 	reasonExitCode = "Requeued job is waiting for rescheduling;(exit code "
 	reasonPreExec  = "The job's pre-exec command exited with non-zero status"

@@ -56,6 +56,10 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 		q.requeue(now, e, fmt.Sprintf("%s%d)", reasonExitCode, result.ExitCode))
 		return nil
 	}
+	if endedWithHost(e, &result) {
+		q.requeue(now, e, reasonHostEnded)
+		return nil
+	}
 	reason := result.Reason
 	if reason == "" && result.ExitCode != 0 {
 		reason = e.run.reason
@@ -78,6 +82,20 @@ func (q *Queue) runsAgain(e *element, result *Result) bool {
 		codes = e.job.queue.spec.RequeueExit
 	}
 	return codes.Has(result.ExitCode) && result.Reason == "" && !e.run.ending && e.attempt < maxRequeues
+}
+
+// Exit codes of what is ended by SIGKILL and SIGTERM.
+const (
+	exitSigkill = 128 + 9
+	exitSigterm = 128 + 15
+)
+
+// endedWithHost reports whether a job that may run again was ended only because its host is: whoever ends a host's task signals all
+// of its processes, the jobs too.
+func endedWithHost(e *element, result *Result) bool {
+	signalled := result.ExitCode == exitSigterm || result.ExitCode == exitSigkill
+	return signalled && (result.Reason == "" || result.Reason == reasonHostEnded) && !e.run.ending && e.run.host.closed&ClosedExit != 0 &&
+		(e.job.spec.Rerunnable || e.job.queue.spec.Rerunnable) && e.attempt < maxRequeues
 }
 
 // lateEnd is the end that a host reports, where it lies well before now and not before the start; otherwise the end is now.

@@ -147,6 +147,8 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		return s.q.HostDied(s.now, args[0], "task lost")
 	case "close":
 		return s.q.CloseHost(s.now, args[0], queue.ClosedAdmin)
+	case "asked-to-end":
+		return s.q.CloseHost(s.now, args[0], queue.ClosedExit)
 	case "open":
 		return s.q.OpenHost(s.now, args[0], queue.ClosedAdmin)
 	case "remove":
