@@ -31,6 +31,10 @@ func frameworkInfo(c *Config, id string) *mesos.FrameworkInfo {
 	} {
 		info.Capabilities = append(info.Capabilities, mesos.FrameworkInfo_Capability{Type: t})
 	}
+	if c.Fleet.Revocable {
+		info.Capabilities = append(info.Capabilities,
+			mesos.FrameworkInfo_Capability{Type: mesos.FrameworkInfo_Capability_REVOCABLE_RESOURCES})
+	}
 	if c.GPUs {
 		info.Capabilities = append(info.Capabilities,
 			mesos.FrameworkInfo_Capability{Type: mesos.FrameworkInfo_Capability_GPU_RESOURCES})
@@ -65,10 +69,10 @@ const (
 	resourceGPUs = "gpus"
 )
 
-// plain says whether a resource may be used for a host: volumes, revocable and shared resources, and those of external
+// plain says whether a resource may be used for a host: volumes, shared resources, and those of external
 // providers have owners or rules of their own.
 func plain(r *mesos.Resource) bool {
-	return r.Type != nil && *r.Type == mesos.SCALAR && r.Scalar != nil && r.Disk == nil && r.Revocable == nil &&
+	return r.Type != nil && *r.Type == mesos.SCALAR && r.Scalar != nil && r.Disk == nil &&
 		r.Shared == nil && r.ProviderID == nil
 }
 
@@ -83,21 +87,29 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 		if !plain(r) {
 			continue
 		}
-		switch r.Name {
-		case resourceCPUs:
-			f.Free.CPUs += r.Scalar.Value
-			if reserved(r) {
-				f.ReservedCPUs += r.Scalar.Value
-			}
-		case resourceMem:
-			f.Free.MemMiB += r.Scalar.Value
-		case resourceDisk:
-			f.Free.DiskMiB += r.Scalar.Value
-		case resourceGPUs:
-			f.Free.GPUs += int(r.Scalar.Value)
+		if r.Revocable != nil {
+			addScalar(&f.Revocable, r)
+			continue
+		}
+		addScalar(&f.Free, r)
+		if r.Name == resourceCPUs && reserved(r) {
+			f.ReservedCPUs += r.Scalar.Value
 		}
 	}
 	return f
+}
+
+func addScalar(to *fleet.Resources, r *mesos.Resource) {
+	switch r.Name {
+	case resourceCPUs:
+		to.CPUs += r.Scalar.Value
+	case resourceMem:
+		to.MemMiB += r.Scalar.Value
+	case resourceDisk:
+		to.DiskMiB += r.Scalar.Value
+	case resourceGPUs:
+		to.GPUs += int(r.Scalar.Value)
+	}
 }
 
 // reserved says whether a resource is reserved for a role: in the present form, or in that of masters before 1.4, which do not know
@@ -167,8 +179,8 @@ func ranges(of *mesos.Value_Ranges) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-// portion takes amounts out of the resources of offers, reserved ones first, in Mesos's own form.
-func portion(offers []*mesos.Offer, use fleet.Resources) []mesos.Resource {
+// portion takes what a host uses out of the resources of offers, reserved ones first, in Mesos's own form.
+func portion(offers []*mesos.Offer, h fleet.Host) []mesos.Resource {
 	var all []mesos.Resource
 	for _, o := range offers {
 		for i := range o.Resources {
@@ -192,15 +204,16 @@ func portion(offers []*mesos.Offer, use fleet.Resources) []mesos.Resource {
 	})
 	var taken []mesos.Resource
 	for _, want := range []struct {
-		name   string
-		amount float64
+		name      string
+		amount    float64
+		revocable bool
 	}{
-		{resourceCPUs, use.CPUs},
-		{resourceMem, use.MemMiB},
-		{resourceDisk, use.DiskMiB},
-		{resourceGPUs, float64(use.GPUs)},
+		{resourceCPUs, h.Resources.CPUs, h.Spec.Revocable},
+		{resourceMem, h.Resources.MemMiB, h.RevocableMem},
+		{resourceDisk, h.Resources.DiskMiB, false},
+		{resourceGPUs, float64(h.Resources.GPUs), false},
 	} {
-		taken = append(taken, take(all, want.name, want.amount)...)
+		taken = append(taken, take(all, want.name, want.amount, want.revocable)...)
 	}
 	return taken
 }
@@ -208,13 +221,13 @@ func portion(offers []*mesos.Offer, use fleet.Resources) []mesos.Resource {
 // leastAmount is what Mesos can tell from nothing: amounts have three decimals.
 const leastAmount = 0.001
 
-func take(from []mesos.Resource, name string, amount float64) []mesos.Resource {
+func take(from []mesos.Resource, name string, amount float64, revocable bool) []mesos.Resource {
 	var taken []mesos.Resource
 	for _, r := range from {
 		if amount < leastAmount {
 			break
 		}
-		if r.Name != name || r.Scalar.Value < leastAmount {
+		if r.Name != name || (r.Revocable != nil) != revocable || r.Scalar.Value < leastAmount {
 			continue
 		}
 		n := min(amount, r.Scalar.Value)
@@ -238,6 +251,7 @@ func updateOf(s *mesos.TaskStatus) (fleet.Update, bool) {
 	state, known := taskStates[s.GetState()]
 	u := fleet.Update{
 		Task: s.TaskID.Value, State: state, Reason: s.GetMessage(),
+		Preempted:     s.Reason != nil && *s.Reason == mesos.REASON_CONTAINER_PREEMPTED,
 		InvalidOffers: s.Reason != nil && *s.Reason == mesos.REASON_INVALID_OFFERS,
 	}
 	if s.Reason != nil && *s.Reason == mesos.REASON_AGENT_DRAINING {

@@ -258,7 +258,7 @@ func (o *owner) launch(e fleet.Launch) {
 	for _, id := range e.Offers {
 		from = append(from, o.offers[id])
 	}
-	l := &launch{Launch: e, session: o.session, resources: portion(from, e.Host.Resources), at: time.Now()}
+	l := &launch{Launch: e, session: o.session, resources: portion(from, e.Host), at: time.Now()}
 	o.waiting = append(o.waiting, l)
 	o.accepted.Add(int64(len(e.Offers)))
 	o.launches.Add(1)

@@ -248,7 +248,7 @@ func TestOldReservations(t *testing.T) {
 	if o := offerOf(offer); o.Free.CPUs != 5 || o.ReservedCPUs != 2 {
 		t.Errorf("%+v", o)
 	}
-	taken := portion([]*mesos.Offer{offer}, fleet.Resources{CPUs: 2.5})
+	taken := portion([]*mesos.Offer{offer}, fleet.Host{Resources: fleet.Resources{CPUs: 2.5}})
 	if len(taken) != 2 || taken[0].GetRole() != "batch" || taken[0].Scalar.Value != 2 || taken[1].Scalar.Value != 0.5 {
 		t.Errorf("%v", taken)
 	}
@@ -308,4 +308,31 @@ func TestMissingImage(t *testing.T) {
 	if lines := said.all(); len(lines) != 1 || lines[0] != "a host has ended: TASK_FAILED Failed to launch container: Unsupported container image type: 2" {
 		t.Errorf("said %q", lines)
 	}
+}
+
+// TestRevocable: jobs that can run again use what may be taken back, others do not, and the master is told which is which.
+func TestRevocable(t *testing.T) {
+	t.Parallel()
+	list := agents(2)
+	list[0].Revocable = minimesos.Reservation{CPUs: 4}
+	r := newRig(t, minimesos.Config{Agents: list})
+	r.cfg.Fleet.Revocable = true
+	r.start()
+	r.want(4, queue.Demand{Slots: 1, Count: 4, Need: queue.Need{Rerunnable: true}})
+	if on := r.batch.location(r.tasks()[0]); on != "node0" || !r.batch.revocable(r.tasks()[0]) {
+		t.Errorf("host on %s, revocable %t", on, r.batch.revocable(r.tasks()[0]))
+	}
+	spare := r.tasks()[0]
+	r.batch.busy(true)
+	r.want(6, oneSlot(2)...)
+	if r.batch.revocable(r.other(spare)) {
+		t.Error("a job that cannot run again is to run on what may be taken back")
+	}
+}
+
+func (b *fakeBatch) revocable(host string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.hosts[host]
+	return h != nil && h.Revocable
 }

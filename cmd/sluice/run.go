@@ -79,6 +79,7 @@ too, unless that start says something else by the same flag than the one before.
 func mesosFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Framework.User, "user", c.Framework.User, "user that tasks run as on the agents; root lets jobs run as their submitters")
 	f.StringVar(&c.Framework.Role, "role", c.Framework.Role, "role to take offers for, or several with commas between: what is reserved for them goes first, then the first role")
+	f.BoolVar(&c.Framework.Fleet.Revocable, "revocable", false, "use resources that may be taken back at any time, for jobs that can run again (bsub -r, rerunnable queues)")
 	f.StringVar(&c.Framework.HostImage, "image", "", "image that hosts run in, docker://[REGISTRY/]NAME[:TAG], by the Mesos containerizer (default: none)")
 	f.StringVar(&c.Framework.HostNetwork, "network", "", "network of the agents that hosts are attached to, by name (default: the agent's own)")
 	f.DurationVar(&c.Framework.HostMaxTime, "host-max-time", 0, "age at which Mesos kills a host with its jobs, even if Sluice is gone; 0 is never")

@@ -21,6 +21,8 @@ type Config struct {
 	HostsPerAgent int
 	// GPUAgentsForCPU lets jobs without GPUs use agents with GPUs.
 	GPUAgentsForCPU bool
+	// Revocable lets hosts for jobs that can run again use resources that may be taken back.
+	Revocable bool
 	// MaintenanceLead is how long before a maintenance of an agent no host is started there, and those that are there take no
 	// more jobs; 1 h.
 	MaintenanceLead time.Duration

@@ -32,6 +32,8 @@ type Host struct {
 	Reason string `json:"reason,omitempty"`
 	// Cause says why it is Closed.
 	Cause Cause `json:"cause,omitempty"`
+	// RevocableMem says, of a host on revocable CPUs (Spec.Revocable), that its memory is revocable too.
+	RevocableMem bool `json:"revocableMem,omitempty"`
 	// ProcessesGone says, of a Gone host, that none of its processes can be alive.
 	ProcessesGone bool `json:"processesGone,omitempty"`
 }
@@ -67,6 +69,7 @@ type Offer struct {
 	ID, Agent, Hostname, Role string
 	Free                      Resources
 	ReservedCPUs              float64           // the part of Free.CPUs that is reserved for the role
+	Revocable                 Resources         // not in Free: may be taken back at any time
 	Attributes                map[string]string // of the agent; not to be changed after it was given to Step
 	// UnavailableFrom is when a maintenance of the agent begins; zero = none is planned. A zero UnavailableUntil = it has no
 	// known end.

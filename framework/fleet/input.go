@@ -27,6 +27,8 @@ type Update struct {
 	Task, Agent string
 	State       TaskState
 	Reason      string // Mesos's reason and message, for people
+	// Preempted says that Mesos took the resources of the task back.
+	Preempted bool
 	// InvalidOffers says that the launch was refused because an offer was no longer valid.
 	InvalidOffers bool
 }

@@ -34,6 +34,9 @@ type candidate struct {
 	unavailable           window
 	barred                string // the constraint that its agent breaks in any case
 	taken                 bool
+	// Of resources that may be taken back, all but perhaps the memory, and which candidate shares the offers.
+	revocable, revocableMem bool
+	twin                    *candidate
 }
 
 // takeOffers answers all the offers: with a launch or a decline.
@@ -93,7 +96,7 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		f.largest.slots = max(f.largest.slots, f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}))
 		f.largest.gpus = max(f.largest.gpus, c.free.GPUs)
 	}
-	return candidates
+	return f.spare(candidates, offers)
 }
 
 func (r *Resources) add(o Resources) {
@@ -169,17 +172,21 @@ const indexBits = 32
 
 func (t tier) capacity(i int) int { return int(t[i] >> indexBits) }
 
-// tiers sorts the candidates for a shape: reserved resources first, then by role, agents whose GPUs would lie idle last.
+// tiers sorts the candidates for a shape: what may be taken back first, as it costs nobody anything, then reserved resources first, then by role, agents whose GPUs would lie idle last.
 func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 	roles := len(f.cfg.Roles) + 1
-	tiers := make([]tier, 4*roles)
+	tiers := make([]tier, 1+4*roles)
 	for i, c := range candidates {
 		wastes := c.free.GPUs > 0 && s.gpus == 0
 		n := f.capacity(c, s)
-		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !f.usable(c) {
+		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !c.kind(s) || !f.usable(c) {
 			continue
 		}
-		rank := f.rank(c.role)
+		if c.revocable {
+			tiers[0] = append(tiers[0], uint64(n)<<indexBits|uint64(i))
+			continue
+		}
+		rank := 1 + f.rank(c.role)
 		if !c.reserved {
 			rank += roles
 		}
@@ -227,7 +234,7 @@ func (f *Fleet) choose(candidates []*candidate, tiers []tier, want, unit int) (*
 
 // launch puts a host of n slots for the class at i, and what fits beside of the classes after it, on a candidate.
 func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duration) {
-	spec := queue.HostSpec{Name: f.newName(), Elastic: true, Attributes: maps.Clone(c.attributes), Location: c.hostname}
+	spec := queue.HostSpec{Name: f.newName(), Elastic: true, Attributes: maps.Clone(c.attributes), Location: c.hostname, Revocable: c.revocable}
 	use := Resources{}
 	free := *c
 	take := func(cl *class, n int) {
@@ -244,7 +251,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	take(&p.classes[i], n)
 	for j := i + 1; j < min(len(p.classes), i+1+maxTogether) && p.budget > 0 && p.classes[i].most == 0; j++ {
 		cl := &p.classes[j]
-		if cl.most > 0 || !cl.need.allows(c.hostname) {
+		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) {
 			continue
 		}
 		more := min(f.capacity(&free, cl.need), cl.left, p.budget)
@@ -258,13 +265,13 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
 	h := Host{
 		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
-		Reason: "offer taken",
+		Reason: "offer taken", RevocableMem: c.revocableMem,
 	}
 	m := f.add(h)
 	m.launching = true
 	f.wantedSince = f.now
 	f.touch(m)
-	c.taken = true
+	c.take()
 	f.tallies.launched(c)
 	refuse := decline
 	if p.total() > 0 && f.perAgent[c.agent] < f.cfg.HostsPerAgent {
@@ -287,8 +294,8 @@ func (f *Fleet) newName() string {
 func (f *Fleet) declineRest(p plan, wanting bool, candidates []*candidate, decline time.Duration) {
 	var rest []string
 	for _, c := range candidates {
-		if c.taken {
-			continue
+		if c.taken || c.revocable {
+			continue // the one that shares its offers answers them
 		}
 		why := whyNothing
 		if wanting {

@@ -322,7 +322,7 @@ func (f *Fleet) grow(p plan, candidates []*candidate) {
 	}
 	blocked := make(map[string]int) // slots that an agent could still give
 	for _, c := range candidates {
-		if n := f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}); n > 0 && !c.taken && f.perAgent[c.agent] >= f.cfg.HostsPerAgent {
+		if n := f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}); n > 0 && !c.taken && !c.revocable && f.perAgent[c.agent] >= f.cfg.HostsPerAgent {
 			blocked[c.agent] += n
 		}
 	}

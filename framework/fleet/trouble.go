@@ -26,8 +26,11 @@ type penalty struct {
 }
 
 // diedYoung looks for the fault when a host did not live. A task that never reached its agent is not the agent's fault.
-func (f *Fleet) diedYoung(m *member, state TaskState) {
-	switch state {
+func (f *Fleet) diedYoung(m *member, u Update) {
+	if u.Preempted {
+		return
+	}
+	switch u.State {
 	case TaskFailed, TaskFinished, TaskError:
 		f.failed(m.Agent)
 	case TaskDropped, TaskGone:

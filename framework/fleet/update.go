@@ -103,7 +103,7 @@ func (f *Fleet) ended(m *member, u Update) {
 		state = m.Before
 	}
 	if state != Closed && state != Releasing && (state != Open || f.now.Sub(m.LaunchedAt) < f.cfg.JoinTimeout) {
-		f.diedYoung(m, u.State)
+		f.diedYoung(m, u)
 	}
 	f.gone(m, gone, reasonOf(u))
 }
