@@ -82,11 +82,11 @@ arch: ## check import rules, purity, sizes and names of packages, and the links 
 	$(GO) test ./internal/archtest
 
 .PHONY: check
-check: check-fmt check-mod arch lint vet build check-version check-commands race check-demo check-bench ## all that CI runs
+check: check-fmt check-mod arch lint vet build check-version check-commands race check-faults check-demo check-bench ## all that CI runs
 	@echo 'check: all passed'
 
 # check-fmt shows what `make fmt` would change; check-commands compares COMMANDS with what the binary offers.
-.PHONY: check-fmt check-mod check-version check-commands check-demo check-bench
+.PHONY: check-fmt check-mod check-version check-commands check-faults check-demo check-bench
 check-fmt: $(LINTER)
 	$(LINTER) fmt --diff
 
@@ -100,6 +100,9 @@ check-version: build
 check-commands: build
 	@has=$$($(BINARY) --help | awk '/^Commands of LSF/ {on = 1; next} /^$$/ {on = 0} on {print $$1}' | sort | xargs); \
 	test "$$has" = '$(sort $(COMMANDS))' || { echo "check-commands: the binary has $$has, COMMANDS says $(sort $(COMMANDS))"; exit 1; }
+
+check-faults:
+	$(GO) test -count=1 -timeout=10m -run=TestFaultSchedules ./framework -schedules=10000
 
 check-demo: build
 	BINARY='$(abspath $(BINARY))' scripts/demo-smoke $(DEMOFLAGS)

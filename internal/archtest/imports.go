@@ -70,6 +70,7 @@ var allowances = []allowance{
 		pkg: "framework", own: []string{"framework/fleet", "framework/zk", "queue"},
 		foreign: []string{mesosgo, gogo, logrus, uuid},
 	},
+	{pkg: "framework/conformance", foreign: []string{mesosgo, logrus}},
 	{pkg: "framework/zk", foreign: []string{logrus, zookeeper}},
 	{
 		pkg: "framework/minimesos", foreign: []string{mesosTypes, mesosCalls, mesosState, mesosAsk, mesosCare, gogo, logrus, uuid, sys, zookeeper},
