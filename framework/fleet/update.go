@@ -31,9 +31,9 @@ func (f *Fleet) takeUpdate(u Update) {
 	case u.State == TaskDropped && u.InvalidOffers:
 		// Also the answer to a launch that arrived twice, while the first runs: ask which it is.
 		f.ask(m, f.now)
-	case u.State == TaskGone && !m.Ran && m.State != Gone && f.now.Sub(m.LaunchedAt) < f.cfg.KillRetry:
+	case u.State == TaskGone && !m.Ran && m.State != Gone && m.sentUntil().Add(f.cfg.KillRetry).After(f.now):
 		// Its agent does not know it: the call that launches it may still be on its way.
-		f.ask(m, m.LaunchedAt.Add(f.cfg.KillRetry))
+		f.ask(m, m.sentUntil().Add(f.cfg.KillRetry))
 	case u.State.ended():
 		f.ended(m, u)
 	case u.State == TaskUnreachable:
@@ -43,6 +43,14 @@ func (f *Fleet) takeUpdate(u Update) {
 	default:
 		f.alive(m, u)
 	}
+}
+
+// sentUntil is when the call that launched the host was sent, at the latest.
+func (m *member) sentUntil() time.Time {
+	if m.launchedAt.After(m.LaunchedAt) {
+		return m.launchedAt
+	}
+	return m.LaunchedAt
 }
 
 func reasonOf(u Update) string {
