@@ -11,7 +11,7 @@ import (
 func audit(q *Queue) error {
 	a := auditor{
 		q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, queues: map[*queueState]*queueState{},
-		hosts: map[*host]*host{},
+		hosts: map[*host]*host{}, groups: map[*group]*group{},
 	}
 	q.jobs.from(0, func(j *job) bool { a.job(j); return true })
 	a.totals()
@@ -19,6 +19,7 @@ func audit(q *Queue) error {
 		a.host(h)
 	}
 	a.supply()
+	a.tree()
 	a.views()
 	if a.problems != nil {
 		return fmt.Errorf("%s", strings.Join(a.problems, "\n"))
@@ -33,6 +34,7 @@ type auditor struct {
 	users    map[*userState]*userState
 	queues   map[*queueState]*queueState
 	hosts    map[*host]*host
+	groups   map[*group]*group
 	slots    [Unknown + 1]int
 	tasks    int
 	timers   int
@@ -81,6 +83,7 @@ func (a *auditor) job(j *job) {
 		}
 		a.same(name+" placed "+state.String(), state.Placed(), e != nil && e.run != nil)
 		count[state] += int32(n)
+		a.inGroups(j, state, n, slots)
 		if state.Final() {
 			return
 		}
@@ -150,6 +153,7 @@ func (a *auditor) job(j *job) {
 	if j.class != nil {
 		a.classes[j.class] += int(startable)
 		a.same(name+" class", j.class.queue, j.queue)
+		a.same(name+" group of class", j.class.group, j.group.limited())
 	}
 }
 
@@ -315,6 +319,7 @@ func dump(q *Queue) string {
 	put(q.Hosts())
 	put(q.Queues())
 	put(q.Users())
+	put(q.Groups())
 	put(q.Load())
 	put(q.Evidence())
 	put(q.Demand(0))

@@ -11,6 +11,7 @@ import (
 type classKey struct {
 	queue    *queueState
 	user     *userState // only where the queue limits each user
+	group    *group     // the nearest one with a limit; nil = none
 	priority int
 	min, max int
 	length   int // with Backfill: see lengthClass
@@ -254,7 +255,7 @@ const maxIdleClasses = 1024
 
 // classOf finds or makes a job's class.
 func (q *Queue) classOf(j *job) *class {
-	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, need: j.spec.Need}
+	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, need: j.spec.Need, group: j.group.limited()}
 	key.need.Rerunnable = j.spec.Rerunnable || j.queue.spec.Rerunnable
 	for _, most := range [...]int{j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
 		if most > 0 {

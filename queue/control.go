@@ -20,6 +20,7 @@ const (
 	reasonExitCode = "Requeued job is waiting for rescheduling;(exit code "
 	reasonPreExec  = "The job's pre-exec command exited with non-zero status"
 )
+	reasonGroup    = "The specified job group has reached its job limit"
 
 // Exit codes of jobs that were made to end, as LSF reports them.
 const (

@@ -29,6 +29,9 @@ const (
 	JobQueueMoved    EventKind = "job_queue_moved"   // Job, QueueName
 	JobReprioritised EventKind = "job_reprioritised" // Job, Order
 	JobModified      EventKind = "job_modified"      // Job, Spec: as it is from now on
+	GroupAdded       EventKind = "group_added"       // GroupName, Owner, Limit
+	GroupLimited     EventKind = "group_limited"     // GroupName, Limit
+	GroupRemoved     EventKind = "group_removed"     // GroupName
 )
 
 // Event is one thing that happened. The state is the fold of its events: applying the same events in the same order to a
@@ -65,4 +68,8 @@ type Event struct {
 	QueueName string `json:"queueName,omitempty"`
 	Open      bool   `json:"open,omitempty"`
 	Active    bool   `json:"active,omitempty"`
+
+	GroupName string `json:"groupName,omitempty"`
+	Owner     string `json:"owner,omitempty"`
+	Limit     *int   `json:"limit,omitempty"` // nil = none
 }

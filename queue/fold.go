@@ -23,6 +23,9 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 		s = q.strays
 	}
 	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: q.at, need: need}
+	if j.group, err = q.groupFor(spec); err != nil {
+		return err
+	}
 	j.since = max(j.submitted, stampOf(spec.BeginAt))
 	if err := q.jobs.put(j); err != nil {
 		return err
@@ -43,6 +46,7 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 		j.one = element{job: j, state: state}
 	}
 	j.user.jobs++
+	j.group.enter(1)
 	j.user.addName(j)
 	if begin := stampOf(spec.BeginAt); begin > j.submitted {
 		j.begin = begin
@@ -70,9 +74,11 @@ func (q *Queue) account(j *job, e *element, from, to State, n int32, fromSlots, 
 	if from != 0 {
 		q.slots[from] -= fromSlots
 		j.queue.add(from, -fromSlots, j.user)
+		j.group.add(from, -int(n), -fromSlots)
 	}
 	q.slots[to] += toSlots
 	j.queue.add(to, toSlots, j.user)
+	j.group.add(to, int(n), toSlots)
 	if j.array != nil {
 		j.array.count[from] -= n
 		j.array.count[to] += n

@@ -32,13 +32,13 @@ func (q *Queue) Load() Load {
 	return l
 }
 
-// eachEligible calls f for each class with the number of its jobs that the limits of its queue let start.
+// eachEligible calls f for each class with the number of its jobs that the limits of its queue and job groups let start.
 func (q *Queue) eachEligible(f func(c *class, n int)) {
 	var limited []rank
 	for _, c := range q.live {
 		switch {
 		case !c.queue.active:
-		case c.queue.spec.MaxSlots > 0 || c.queue.users != nil:
+		case c.queue.spec.MaxSlots > 0 || c.queue.users != nil || c.group != nil:
 			limited = append(limited, rank{c, c.head()})
 		default:
 			f(c, c.count)
@@ -48,31 +48,54 @@ func (q *Queue) eachEligible(f func(c *class, n int)) {
 		return
 	}
 	slices.SortFunc(limited, compareRanks)
-	left := map[quota]int{} // slots
+	left := quotas{slots: map[quota]int{}, jobs: map[*group]int{}}
 	for _, r := range limited {
-		c, n := r.class, r.class.count
-		s := c.queue
-		quotas := [...]struct {
-			quota
-			most, held int
-		}{{quota{s, nil}, s.spec.MaxSlots, s.held}, {quota{s, c.user}, s.spec.UserSlots, s.users[c.user]}}
-		for _, of := range quotas {
-			if of.most > 0 {
-				if _, known := left[of.quota]; !known {
-					left[of.quota] = of.most - of.held
-				}
-				n = min(n, max(left[of.quota], 0)/c.min)
-			}
-		}
-		for _, of := range quotas {
-			if of.most > 0 {
-				left[of.quota] -= n * c.min
-			}
-		}
-		if n > 0 {
-			f(c, n)
+		if n := left.take(r.class); n > 0 {
+			f(r.class, n)
 		}
 	}
+}
+
+// quotas is what limits leave.
+type quotas struct {
+	slots map[quota]int
+	jobs  map[*group]int
+}
+
+// take gives the jobs of a class as much as it can of what the limits leave, and says to how many.
+func (left *quotas) take(c *class) int {
+	n, s := c.count, c.queue
+	of := [...]struct {
+		quota
+		most, held int
+	}{{quota{s, nil}, s.spec.MaxSlots, s.held}, {quota{s, c.user}, s.spec.UserSlots, s.users[c.user]}}
+	for _, of := range of {
+		if of.most > 0 {
+			if _, known := left.slots[of.quota]; !known {
+				left.slots[of.quota] = of.most - of.held
+			}
+			n = min(n, max(left.slots[of.quota], 0)/c.min)
+		}
+	}
+	for g := c.group; g != nil; g = g.parent {
+		if g.limit != noLimit {
+			if _, known := left.jobs[g]; !known {
+				left.jobs[g] = g.limit - g.started
+			}
+			n = min(n, max(left.jobs[g], 0))
+		}
+	}
+	for _, of := range of {
+		if of.most > 0 {
+			left.slots[of.quota] -= n * c.min
+		}
+	}
+	for g := c.group; g != nil; g = g.parent {
+		if g.limit != noLimit {
+			left.jobs[g] -= n
+		}
+	}
+	return n
 }
 
 // quota is what a queue limits: the slots of all its jobs, or of one user's.

@@ -39,6 +39,9 @@ func (q *Queue) Modify(now time.Time, by Actor, id ID, change func(*Spec)) error
 	if err := q.rebindable(j, &spec); err != nil {
 		return err
 	}
+	if err := q.makeGroup(now, &spec); err != nil {
+		return err
+	}
 	if to != j.queue {
 		ev := q.record(JobQueueMoved, now)
 		ev.Job, ev.QueueName = ID{Job: id.Job}, spec.Queue
@@ -97,15 +100,19 @@ func (q *Queue) foldModified(j *job, ev *Event) error {
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
+	to, err := q.groupFor(spec)
+	if err != nil {
+		return err
+	}
 	need := j.need
 	rebound := !reflect.DeepEqual(spec.After, j.spec.After)
 	if rebound {
-		var err error
 		if need, err = q.bind(spec); err != nil {
 			return err
 		}
 	}
 	q.withdraw(j)
+	q.regroup(j, to)
 	q.resize(j, spec.MinSlots-j.spec.MinSlots)
 	if spec.Name != j.spec.Name {
 		j.user.dropName(j)
@@ -148,5 +155,6 @@ func (q *Queue) resize(j *job, more int) {
 		}
 		q.slots[s] += n * more
 		j.queue.add(s, n*more, j.user)
+		j.group.add(s, 0, n*more)
 	}
 }

@@ -102,6 +102,11 @@ func (q *Queue) selected(p *pager, f func(j *job, index int) bool) {
 			return
 		}
 	}
+	if p.filter.Group != "" {
+		if p.group = q.groups.named[p.filter.Group]; p.group == nil {
+			return
+		}
+	}
 	if len(p.filter.IDs) == 0 {
 		q.jobs.from(p.after.Job, func(j *job) bool { return !p.wants(j) || f(j, 0) })
 		return
@@ -127,6 +132,7 @@ func (q *Queue) selected(p *pager, f func(j *job, index int) bool) {
 type pager struct {
 	filter Filter
 	user   *userState // of filter.User
+	group  *group     // of filter.Group
 	states [Unknown + 1]bool
 	after  ID
 	most   int
@@ -151,7 +157,7 @@ func (p *pager) wants(j *job) bool {
 	f := &p.filter
 	switch {
 	case j.array == nil && !p.states[j.one.state], p.user != nil && p.user != j.user, f.Queue != "" && f.Queue != j.queue.spec.Name,
-		f.Project != "" && f.Project != j.spec.Project, f.Name != "" && !matches(j.spec.Name, f.Name):
+		f.Project != "" && f.Project != j.spec.Project, p.group != j.group && f.Group != "", f.Name != "" && !matches(j.spec.Name, f.Name):
 		return false
 	case j.array == nil:
 		return true

@@ -20,6 +20,7 @@ type Queue struct {
 	preset []*queueState // for jobs that name no queue, in the order in which they are tried
 	strays *queueState   // for jobs whose queue is configured no more
 	users  map[string]*userState
+	groups groupTree
 	jobs   directory
 	last   int64 // highest job number ever given
 	order  int64 // of the next job
@@ -125,7 +126,7 @@ func subject(ev *Event) string {
 	if ev.Job != (ID{}) {
 		return "job " + ev.Job.String()
 	}
-	return fmt.Sprintf("%q", cmp.Or(ev.HostName, ev.QueueName))
+	return fmt.Sprintf("%q", cmp.Or(ev.HostName, ev.QueueName, ev.GroupName))
 }
 
 // record begins a new event. The pointer holds until the next one.
@@ -156,6 +157,8 @@ func (q *Queue) fold(ev *Event) error {
 		return q.foldHost(ev)
 	case QueueSwitched:
 		return q.foldQueue(ev)
+	case GroupAdded, GroupLimited, GroupRemoved:
+		return q.foldGroup(ev)
 	}
 	j := q.jobs.get(ev.Job.Job)
 	if j == nil {

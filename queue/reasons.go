@@ -70,6 +70,11 @@ func (q *Queue) barredBy(j *job, id ID) string {
 }
 
 func (q *Queue) limitReason(j *job) string {
+	for g := j.group; g != nil; g = g.parent {
+		if g.limit != noLimit && g.started >= g.limit {
+			return reasonGroup
+		}
+	}
 	s, n := j.queue, j.spec.MinSlots
 	if left := s.spec.MaxSlots - s.held; s.spec.MaxSlots > 0 && left < n {
 		if left <= 0 {

@@ -6,7 +6,8 @@ type job struct {
 	spec      *Spec
 	queue     *queueState
 	user      *userState
-	order     int64 // jobs of equal priority start in this order, then by number
+	group     *group // nil = in none
+	order     int64  // jobs of equal priority start in this order, then by number
 	submitted stamp
 	since     stamp // when it was last eligible as a whole: submitted, due, dependency met, released
 

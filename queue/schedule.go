@@ -67,6 +67,9 @@ func (q *Queue) walk(now time.Time, at stamp) (started int) {
 // startNext starts the first job of a class, or finds it blocked.
 func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	j := c.head().job
+	if q.groupFull(c) {
+		return false // other jobs of the group hold what it may have
+	}
 	if q.measure(c); c.room < c.min && !q.expected(c) {
 		return false // it could not start even if nothing ran, so it may not hold up others
 	}
@@ -145,11 +148,13 @@ func (q *Queue) blockLimit(c *class, j *job, at stamp, byQueue bool) {
 	}
 	switch {
 	case !q.keeping(c, j, at):
+		return
 	case byQueue:
 		s.denied = q.pass.id
 	default:
 		s.deny[c.user] = q.pass.id
 	}
+	q.claimGroup(c)
 }
 
 // keeping reports whether the blocked job at the head of a class may keep others from starting now: it may for ReserveFor,
@@ -168,6 +173,7 @@ func (q *Queue) blockHosts(c *class, j *job, at stamp) {
 	if !q.keeping(c, j, at) {
 		return
 	}
+	q.claimGroup(c)
 	if q.cfg.Backfill {
 		q.keepEnough(c)
 		return

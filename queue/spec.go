@@ -16,6 +16,7 @@ type Spec struct {
 	User    string `json:"user"`
 	Project string `json:"project,omitempty"`
 	Array   *Array `json:"array,omitempty"`
+	Group   string `json:"group,omitempty"` // path of its job group, which is made if it is not there; "" = none
 
 	SubmitHost string `json:"submitHost,omitempty"`
 	Cwd        string `json:"cwd,omitempty"` // absolute

@@ -188,6 +188,8 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], opts["attempt"], "1")), queue.Result{ExitCode: 1, PreExecFailed: true})
 	case "done":
 		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], "1")), queue.Result{ExitCode: s.number(cmp.Or(opts["code"], "0")), Reason: opts["reason"]})
+	case "group-add", "group-limit", "group-remove", "groups-clean", "groups":
+		return s.group(out, by, cmd, args[0], opts["limit"])
 	default:
 		return s.show(out, cmd, args)
 	}
@@ -215,7 +217,7 @@ func (s *story) join(out *strings.Builder, args []string, opts map[string]string
 func (s *story) spec(opts map[string]string) queue.Spec {
 	n := s.number(cmp.Or(opts["n"], "1"))
 	spec := queue.Spec{
-		User: cmp.Or(opts["user"], "ann"), Command: "true", Name: opts["name"], Queue: opts["queue"], MinSlots: n,
+		User: cmp.Or(opts["user"], "ann"), Command: "true", Name: opts["name"], Queue: opts["queue"], Group: opts["group"], MinSlots: n,
 		MaxSlots: s.number(cmp.Or(opts["max"], strconv.Itoa(n))), Priority: s.number(cmp.Or(opts["prio"], "0")),
 		Rerunnable: opts["rerunnable"] != "", Hold: opts["hold"] != "",
 		Need: queue.Need{
@@ -367,6 +369,9 @@ func describe(ev queue.Event) string {
 	}
 	if ev.QueueName != "" {
 		fmt.Fprint(&b, " ", ev.QueueName)
+	}
+	if ev.GroupName != "" {
+		fmt.Fprint(&b, " ", ev.GroupName)
 	}
 	if ev.Reason != "" {
 		fmt.Fprintf(&b, " (%s)", ev.Reason)

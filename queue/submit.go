@@ -26,6 +26,9 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 	if _, err := q.bind(&spec); err != nil {
 		return ID{}, err
 	}
+	if err := q.makeGroup(now, &spec); err != nil {
+		return ID{}, err
+	}
 	ev := q.record(JobSubmitted, now)
 	ev.Job, ev.Spec, ev.Order = ID{Job: q.last + 1}, &spec, q.order
 	q.commit(ev)

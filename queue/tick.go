@@ -117,6 +117,7 @@ func (q *Queue) foldForgotten(j *job) error {
 		q.tasks -= int(a.size - a.pristine)
 	}
 	q.withdraw(j)
+	q.regroup(j, nil)
 	u := j.user
 	u.dropName(j)
 	if u.jobs--; u.jobs == 0 {

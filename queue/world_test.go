@@ -120,7 +120,7 @@ func (w *world) submit() {
 	s := Spec{
 		Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
 		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
-		Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
+		Group: []string{"", "", "/a", "/a/b", "/c/d"}[w.intn(5, "group")], Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
 	}
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
@@ -200,7 +200,9 @@ func (w *world) command() {
 	}
 	by := Actor{User: []string{"ann", "bob"}[w.intn(2, "by")], Admin: w.intn(2, "admin") == 0}
 	var err error
-	switch w.intn(11, "command") {
+	switch w.intn(12, "command") {
+	case 11:
+		err = w.groupCommand(by)
 	case 10:
 		err = w.q.Modify(w.now, by, id, w.modify())
 	case 0:
@@ -227,7 +229,7 @@ func (w *world) command() {
 
 // modify is a way to change a spec.
 func (w *world) modify() func(*Spec) {
-	what := w.intn(8, "what")
+	what := w.intn(9, "what")
 	return func(s *Spec) {
 		switch what {
 		case 0:
@@ -250,6 +252,8 @@ func (w *world) modify() func(*Spec) {
 			s.Queue = []string{"normal", "tight", "rerun", "nosuch"}[w.intn(4, "queue")]
 		case 7:
 			s.Need.MemMiB, s.RunLimit = w.intn(3, "mem")*100, time.Duration(w.intn(3, "limit"))*time.Second
+		case 8:
+			s.Group = []string{"", "/a", "/a/b", "/e"}[w.intn(4, "to group")]
 		}
 	}
 }

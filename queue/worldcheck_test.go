@@ -22,6 +22,12 @@ func idle(q *Queue) error {
 	}
 	slices.SortFunc(ranks, compareRanks)
 	blocked, limited := false, map[*queueState]bool{}
+	claims := map[*group]bool{}
+	claim := func(c *class) {
+		for g := c.group; g != nil; g = g.parent {
+			claims[g] = true
+		}
+	}
 	for _, r := range ranks {
 		c := r.class
 		left, hosts, room := 1<<30, 0, 0
@@ -56,14 +62,23 @@ func idle(q *Queue) error {
 		if c.need.PerHost > 0 {
 			hosts, room = tiled(free, c.need.PerHost, c.min), tiled(whole, c.need.PerHost, c.min)
 		}
+		full, claimed := false, false
+		for g := c.group; g != nil; g = g.parent {
+			full = full || g.limit != noLimit && g.started >= g.limit
+			claimed = claimed || claims[g]
+		}
 		switch {
+		case full:
+		case claimed && hosts >= c.min: // perhaps what is left of the limit is kept for a job before it
 		case left < c.min:
+			claim(c)
 			limited[c.queue] = true // perhaps only since it kept hosts
 			blocked = blocked || room >= c.min
 		case hosts >= c.min && !blocked && !limited[c.queue]:
 			return fmt.Errorf("job %d (%+v, %d slots at least) pends although %d slots are there for it; dirty %v, kept until %v",
 				r.head.job.number, c.need, c.min, hosts, q.dirty, q.retryAt.time())
 		case room >= c.min:
+			claim(c)
 			blocked = true
 		}
 	}
@@ -151,6 +166,11 @@ func (w *world) drain() {
 	}
 	for _, s := range w.q.queues {
 		if err := w.q.SetQueue(w.now, admin, s.spec.Name, true, true); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, g := range w.q.Groups() {
+		if err := w.q.SetGroupLimit(w.now, admin, g.Name, nil); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -35,6 +35,8 @@ func (d *Daemon) routes() {
 		"GET /v1/queues":           d.listQueues,
 		"POST /v1/queues/{name}":   d.changeQueue,
 		"GET /v1/users":            d.listUsers,
+		"GET /v1/groups":           d.listGroups,
+		"POST /v1/groups":          d.changeGroups,
 		"GET /v1/params":           d.showParams,
 		"GET /v1/hosts":            d.listHosts,
 		"POST /v1/hosts/{name}":    d.changeHost,

@@ -43,7 +43,7 @@ func (j *Journal) Compact(ctx context.Context) (deleted int, err error) {
 	if err != nil {
 		return 0, j.explain("compact", err)
 	}
-	s := sweep{journal: j, dropped: dropped, hosts: make(map[string]*incarnation), envs: make(map[int64]bool)}
+	s := sweep{journal: j, dropped: dropped, hosts: make(map[string]*incarnation), groups: make(map[string]*tenure), envs: make(map[int64]bool)}
 	if err := j.scan(ctx, func(r storedRow) error { return s.visit(ctx, r) }); err != nil {
 		return s.deleted, err
 	}
@@ -58,9 +58,11 @@ type outline struct {
 	Host      *struct {
 		Name string `json:"name"`
 	} `json:"host"`
-	HostName string `json:"hostName"`
-	Spec     *struct {
+	HostName  string `json:"hostName"`
+	GroupName string `json:"groupName"`
+	Spec      *struct {
 		Name  string           `json:"name"`
+		Group string           `json:"group"`
 		User  string           `json:"user"`
 		Array *queue.Array     `json:"array"`
 		After *queue.Condition `json:"after"`
@@ -86,6 +88,7 @@ type sweep struct {
 	journal *Journal
 	dropped map[int64]bool
 	hosts   map[string]*incarnation
+	groups  map[string]*tenure
 	envs    map[int64]bool // in use
 	victims []int64
 	last    int64
@@ -98,14 +101,15 @@ func (s *sweep) visit(ctx context.Context, r storedRow) error {
 		return err
 	}
 	s.last = r.seq
-	if o.Job.Job != 0 {
-		if s.dropped[o.Job.Job] {
-			s.victims = append(s.victims, r.seq)
-		} else {
-			s.keep(o, r.env)
-		}
-	} else {
+	switch {
+	case o.GroupName != "":
+		s.group(o, r.seq)
+	case o.Job.Job == 0:
 		s.host(o, r.seq)
+	case s.dropped[o.Job.Job]:
+		s.victims = append(s.victims, r.seq)
+	default:
+		s.keep(o, r.env)
 	}
 	if len(s.victims) >= pageRows {
 		return s.flush(ctx)
@@ -116,6 +120,9 @@ func (s *sweep) visit(ctx context.Context, r storedRow) error {
 func (s *sweep) keep(o outline, env sql.NullInt64) {
 	if env.Valid {
 		s.envs[env.Int64] = true
+	}
+	if o.Spec != nil {
+		s.inGroup(o.Spec.Group)
 	}
 	for _, p := range o.Placement {
 		if host := s.hosts[p.Host]; host != nil {

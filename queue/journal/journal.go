@@ -153,7 +153,7 @@ func (j *Journal) Append(ctx context.Context, events []queue.Event) error {
 		if rows[i], err = encode(&events[i]); err != nil {
 			return fmt.Errorf("append to journal: %w", err)
 		}
-		garbage = garbage || events[i].Kind == queue.JobForgotten || events[i].Kind == queue.HostRemoved
+		garbage = garbage || leavesGarbage(events[i].Kind)
 	}
 	err := j.transact(ctx, func(ctx context.Context) error {
 		for i, r := range rows {

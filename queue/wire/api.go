@@ -89,6 +89,7 @@ const (
 	FieldQueue      Field = "queue"
 	FieldProject    Field = "project"
 	FieldStdin      Field = "stdin"
+	FieldGroup      Field = "group"
 	FieldStdout     Field = "stdout" // and whether it is truncated
 	FieldStderr     Field = "stderr" // likewise
 	FieldSlots      Field = "slots"  // the least and the most
