@@ -18,9 +18,9 @@ const (
 	reasonHostEnded = "the host was asked to end"
 	// reasonExitCode is followed by the code and a bracket.
 	reasonExitCode = "Requeued job is waiting for rescheduling;(exit code "
+	reasonGroup    = "The specified job group has reached its job limit"
 	reasonPreExec  = "The job's pre-exec command exited with non-zero status"
 )
-	reasonGroup    = "The specified job group has reached its job limit"
 
 // Exit codes of jobs that were made to end, as LSF reports them.
 const (
