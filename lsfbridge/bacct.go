@@ -210,7 +210,7 @@ func AppendAccount(b []byte, r *history.Record, location *time.Location) []byte 
 	job := queue.Job{ID: r.ID, Spec: spec, State: r.State, Placement: r.Placement}
 	head := "Job <" + r.ID.String() + ">, "
 	if spec.Name != "" || spec.Array != nil {
-		head += "Job Name <" + escapeAngles(shownName(&job)) + ">, "
+		head += "Job Name <" + escapeAngles(ShownName(&job)) + ">, "
 	}
 	head += "User <" + printable(spec.User) + ">, Project <" + escapeAngles(orDefault(spec.Project)) + ">, Status <" + r.State.String() +
 		">, Queue <" + printable(spec.Queue) + ">, Command <" + ShownCommand(spec.Command) + ">"

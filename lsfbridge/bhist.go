@@ -147,7 +147,7 @@ func secondsOf(s history.Spent) Seconds {
 // PastLineOf gives the facts that bhist shows of a job at now.
 func PastLineOf(r *history.Record, now time.Time) PastLine {
 	return PastLine{
-		ID: r.ID, User: orDash(r.Spec.User), Name: shownName(&queue.Job{ID: r.ID, Spec: r.Spec}), Spent: secondsOf(r.Until(now)),
+		ID: r.ID, User: orDash(r.Spec.User), Name: ShownName(&queue.Job{ID: r.ID, Spec: r.Spec}), Spent: secondsOf(r.Until(now)),
 	}
 }
 

@@ -35,7 +35,7 @@ func LongPastOf(p *history.Past, brief bool, now time.Time) LongPast {
 		Spent: secondsOf(p.Until(now)),
 	}
 	if spec.Name != "" || spec.Array != nil {
-		l.Name = shownName(&queue.Job{ID: p.ID, Spec: spec})
+		l.Name = ShownName(&queue.Job{ID: p.ID, Spec: spec})
 	}
 	placed := false
 	for i := range p.Events {

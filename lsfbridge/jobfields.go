@@ -36,7 +36,7 @@ var fieldKinds = []struct {
 	{"stat", nil, 5, func(j *queue.Job, _ time.Time) string { return j.State.String() }},
 	{"user", nil, 7, func(j *queue.Job, _ time.Time) string { return j.Spec.User }},
 	{"queue", nil, 10, func(j *queue.Job, _ time.Time) string { return j.Spec.Queue }},
-	{"job_name", []string{"name"}, 10, func(j *queue.Job, _ time.Time) string { return shownName(j) }},
+	{"job_name", []string{"name"}, 10, func(j *queue.Job, _ time.Time) string { return ShownName(j) }},
 	{"proj_name", []string{"proj", "project"}, 11, func(j *queue.Job, _ time.Time) string { return orDefault(j.Spec.Project) }},
 	{"job_priority", []string{"priority"}, 12, func(j *queue.Job, _ time.Time) string { return positive(j.Spec.Priority) }},
 	{"dependency", nil, 15, func(j *queue.Job, _ time.Time) string { return FormatCondition(j.Spec.After) }},

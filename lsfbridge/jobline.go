@@ -37,7 +37,7 @@ const (
 func LineOf(job *queue.Job, short bool) JobLine {
 	return JobLine{
 		Job: job.ID.Job, User: orDash(job.Spec.User), State: job.State, Queue: orDash(job.Spec.Queue),
-		FromHost: orDash(job.Spec.SubmitHost), Hosts: shownHosts(job, short), Name: shownName(job), SubmittedAt: job.SubmittedAt,
+		FromHost: orDash(job.Spec.SubmitHost), Hosts: shownHosts(job, short), Name: ShownName(job), SubmittedAt: job.SubmittedAt,
 	}
 }
 
@@ -66,7 +66,8 @@ func shownHosts(job *queue.Job, short bool) []string {
 	return hosts
 }
 
-func shownName(job *queue.Job) string {
+// ShownName is the name of a job, an element or an array, or the command of one without a name, as LSF shows it.
+func ShownName(job *queue.Job) string {
 	switch {
 	case job.ID.Index > 0:
 		return printable(job.Spec.Name) + "[" + strconv.Itoa(job.ID.Index) + "]"

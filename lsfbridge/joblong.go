@@ -17,6 +17,7 @@ type LongJob struct {
 	Name    string // with [index] for an element; "" = none
 	User    string
 	Project string
+	Mail    string // who is told about it; "" = not said
 	State   queue.State
 	Queue   string
 	Command string
@@ -59,11 +60,11 @@ const LongRule = "--------------------------------------------------------------
 func LongOf(job *queue.Job, short bool) LongJob {
 	spec := job.Spec
 	l := LongJob{
-		ID: job.ID, User: spec.User, Project: orDefault(spec.Project), State: job.State, Queue: spec.Queue,
+		ID: job.ID, User: spec.User, Project: orDefault(spec.Project), Mail: printable(spec.MailUser), State: job.State, Queue: spec.Queue,
 		Command: ShownCommand(spec.Command), SubmittedAt: job.SubmittedAt, Submitted: submittedClauses(spec),
 	}
 	if spec.Name != "" || spec.Array != nil {
-		l.Name = shownName(job)
+		l.Name = ShownName(job)
 	}
 	l.Limits = limitLines(spec)
 	l.addStart(job, short)
@@ -127,6 +128,9 @@ func submittedClauses(spec *queue.Spec) []string {
 	add(spec.Stdin != "", "Input File <%s>", printable(spec.Stdin))
 	add(spec.Stdout != "", "Output File%s <%s>", overwrite(spec.TruncateStdout), printable(spec.Stdout))
 	add(spec.Stderr != "", "Error File%s <%s>", overwrite(spec.TruncateStderr), printable(spec.Stderr))
+	add(spec.NotifyBegin && spec.NotifyEnd, "Notify when job begins/ends")
+	add(spec.NotifyBegin && !spec.NotifyEnd, "Notify when job begins")
+	add(!spec.NotifyBegin && spec.NotifyEnd, "Notify when job ends")
 	add(spec.Need.Exclusive, "Exclusive Execution")
 	add(spec.Rerunnable, "Re-runnable")
 	add(spec.RequeueExit != (queue.ExitSet{}), "Requeue Exit Values <%s>", spec.RequeueExit)
@@ -294,7 +298,11 @@ func (l *LongJob) head() string {
 	if l.Name != "" {
 		s += "Job Name <" + escapeAngles(l.Name) + ">, "
 	}
-	return s + "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ">, Status <" + l.State.String() +
+	s += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ">, "
+	if l.Mail != "" {
+		s += "Mail <" + escapeAngles(l.Mail) + ">, "
+	}
+	return s + "Status <" + l.State.String() +
 		">, Queue <" + printable(l.Queue) + ">, Command <" + l.Command + ">"
 }
 

@@ -155,7 +155,13 @@ func (l *LongJob) parseHead(p string) error {
 		r.expect("User <")
 	}
 	l.User = r.until(">, Project <")
-	l.Project = angleUnescaper.Replace(r.until(">, Status <"))
+	owned := r.until(">, Status <")
+	if mail := (&longReader{rest: owned}); r.err == nil {
+		if project := mail.until(">, Mail <"); mail.err == nil {
+			owned, l.Mail = project, mail.rest
+		}
+	}
+	l.Project = angleUnescaper.Replace(owned)
 	state := r.until(">, Queue <")
 	l.Queue = r.until(">, Command <")
 	if r.err != nil {

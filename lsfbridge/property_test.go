@@ -70,6 +70,7 @@ func drawSpec(t *rapid.T) *queue.Spec {
 		spec.Need = queue.Need{MemMiB: 5, OneHost: true, Exclusive: true, Hosts: "a,b"}
 		spec.Limits = drawLimits(t)
 		spec.RequeueExit = queue.ExitSet{1 << 3}
+		spec.NotifyBegin, spec.NotifyEnd, spec.MailUser = true, rapid.Bool().Draw(t, "notify"), "ops@example.com"
 		spec.PreExec, spec.PostExec, spec.LoginShell = "check a, b", "clean", "/bin/bash"
 	}
 	return spec

@@ -243,14 +243,27 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		if spec.LoginShell, err = shortText(o); err == nil && !filepath.IsAbs(spec.LoginShell) {
 			err = Refusal(printable(o.value) + ": The login shell must be an absolute path")
 		}
-	case "N", "B", "u":
-		b.Notes = append(b.Notes, "bsub: -"+o.name+" has no effect: no mail is sent")
+	case "N":
+		spec.NotifyEnd = true
+	case "B":
+		spec.NotifyBegin = true
+	case "u":
+		if spec.MailUser, err = shortText(o); err == nil && !isMailUser(o.value) {
+			err = Refusal(printable(o.value) + ": Bad mail address")
+		}
 	case "I", "Ip", "Is", "IS", "ISp", "ISs", "IX", "tty":
 		return Refusal("Interactive jobs are not supported")
 	default:
 		return Refusal("-" + o.name + ": Option is not supported")
 	}
 	return err
+}
+
+// isMailUser says whether a text can be the recipient of a mail, and nothing else to the program that sends it.
+func isMailUser(text string) bool {
+	return text != "" && len(text) <= 254 && !strings.HasPrefix(text, "-") && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'`$;&|<>(){}\\", r)
+	})
 }
 
 // aroundCommand is a command to run before or after the job.

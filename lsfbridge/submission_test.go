@@ -207,12 +207,11 @@ func TestSubmissionOptions(t *testing.T) {
 	s := got.Spec
 	want := queue.Need{MemMiB: 4096, Hosts: "node2,olmaster", Exclusive: true}
 	if s.Need != want || !s.Hold || !s.Rerunnable || s.MinSlots != 2 || s.MaxSlots != 4 || s.Priority != 7 || s.Cwd != "/home/u/w/sub" ||
-		s.PreExec != "pre x" || s.PostExec != "post" || s.LoginShell != "/bin/bash" || s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
+		s.PreExec != "pre x" || s.PostExec != "post" || s.LoginShell != "/bin/bash" || s.Stdin != "in" || FormatCondition(s.After) != "done(1)" || s.MailUser != "me" || !cmp.Equal(s.Env.Strings(), []string{"A=1", "B=x y"}) {
 		t.Errorf("got %+v, environment %q", s, s.Env.Strings())
 	}
 	notes := []string{
 		"Job will be scheduled after Fri Nov 20 23:59:00 2026", "Job will be terminated by Thu Dec 31 23:00:00 2026",
-		"bsub: -u has no effect: no mail is sent",
 	}
 	if !cmp.Equal(got.Notes, notes) {
 		t.Errorf("notes %q", got.Notes)

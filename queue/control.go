@@ -16,6 +16,8 @@ const (
 	reasonHold    = "requeued, to be held" // asks for it; then the job's reason is reasonRequeue
 	// reasonHostEnded is what a host says of the jobs that end with it.
 	reasonHostEnded = "the host was asked to end"
+	// reasonSignal is what a host says of jobs that a signal ended which was not the daemon's; its number follows.
+	reasonSignal = "killed by signal "
 	// reasonExitCode is followed by the code and a bracket.
 	reasonExitCode = "Requeued job is waiting for rescheduling;(exit code "
 	reasonGroup    = "The specified job group has reached its job limit"

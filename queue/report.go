@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,7 +95,8 @@ const (
 // of its processes, the jobs too.
 func endedWithHost(e *element, result *Result) bool {
 	signalled := result.ExitCode == exitSigterm || result.ExitCode == exitSigkill
-	return signalled && (result.Reason == "" || result.Reason == reasonHostEnded) && !e.run.ending && e.run.host.closed&ClosedExit != 0 &&
+	why := result.Reason == "" || result.Reason == reasonHostEnded || strings.HasPrefix(result.Reason, reasonSignal)
+	return signalled && why && !e.run.ending && e.run.host.closed&ClosedExit != 0 &&
 		(e.job.spec.Rerunnable || e.job.queue.spec.Rerunnable) && e.attempt < maxRequeues
 }
 

@@ -33,17 +33,20 @@ type Spec struct {
 	// ResReq is Need in the submitter's words, to be shown; "" = there are none.
 	ResReq string `json:"resReq,omitempty"`
 
-	After      *Condition    `json:"after,omitempty"`      // dependency; nil = none
-	BeginAt    time.Time     `json:"beginAt,omitzero"`     // not before; zero = at once
-	EndBy      time.Time     `json:"endBy,omitzero"`       // ended at; zero = never
-	RunLimit   time.Duration `json:"runLimit,omitempty"`   // 0 = the queue's
-	Limits     Limits        `json:"limits,omitzero"`      //
-	PreExec    string        `json:"preExec,omitempty"`    // a shell command that must succeed before the job begins
-	PostExec   string        `json:"postExec,omitempty"`   // one to run when it has ended
-	LoginShell string        `json:"loginShell,omitempty"` // that makes its environment; an absolute path
-	Priority   int           `json:"priority,omitempty"`   // within the queue, higher first
-	Hold       bool          `json:"hold,omitempty"`       // submitted as PSUSP
-	Rerunnable bool          `json:"rerunnable,omitempty"` // run again when its host is lost
+	After       *Condition    `json:"after,omitempty"`       // dependency; nil = none
+	BeginAt     time.Time     `json:"beginAt,omitzero"`      // not before; zero = at once
+	EndBy       time.Time     `json:"endBy,omitzero"`        // ended at; zero = never
+	RunLimit    time.Duration `json:"runLimit,omitempty"`    // 0 = the queue's
+	Limits      Limits        `json:"limits,omitzero"`       //
+	PreExec     string        `json:"preExec,omitempty"`     // a shell command that must succeed before the job begins
+	PostExec    string        `json:"postExec,omitempty"`    // one to run when it has ended
+	LoginShell  string        `json:"loginShell,omitempty"`  // that makes its environment; an absolute path
+	Priority    int           `json:"priority,omitempty"`    // within the queue, higher first
+	Hold        bool          `json:"hold,omitempty"`        // submitted as PSUSP
+	Rerunnable  bool          `json:"rerunnable,omitempty"`  // run again when its host is lost
+	NotifyBegin bool          `json:"notifyBegin,omitempty"` // tell when it begins,
+	NotifyEnd   bool          `json:"notifyEnd,omitempty"`   // and when it ends,
+	MailUser    string        `json:"mailUser,omitempty"`    // this user or address; "" = its submitter
 	// RequeueExit are the exit codes with which it runs again; empty = those of its queue.
 	RequeueExit ExitSet `json:"requeueExit,omitzero"`
 }

@@ -165,6 +165,8 @@ func checkSpec(s *Spec) error {
 		return bad("%d MiB of memory and %d GPUs for each slot", n.MemMiB, n.GPUs)
 	case s.RunLimit < 0:
 		return bad("run limit %v", s.RunLimit)
+	case strings.HasPrefix(s.MailUser, "-") || strings.ContainsFunc(s.MailUser, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return bad("mail to %q", s.MailUser)
 	case !s.Limits.valid():
 		return bad("limits %+v", s.Limits)
 	}
@@ -172,7 +174,7 @@ func checkSpec(s *Spec) error {
 		return bad("login shell %q is no absolute path", s.LoginShell)
 	}
 	for _, name := range []string{
-		s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq,
+		s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq, s.MailUser,
 		s.PreExec, s.PostExec, s.LoginShell,
 	} {
 		if len(name) > maxNameBytes {

@@ -42,7 +42,7 @@ var fieldOf = map[string]wire.Field{
 	"W": wire.FieldRunLimit, "sp": wire.FieldPriority, "r": wire.FieldRerunnable,
 	"M": wire.FieldMemLimit, "v": wire.FieldSwapLimit, "c": wire.FieldCPULimit, "p": wire.FieldProcessLimit, "T": wire.FieldThreadLimit,
 	"F": wire.FieldFileLimit, "D": wire.FieldDataLimit, "S": wire.FieldStackLimit, "C": wire.FieldCoreLimit,
-	"Q": wire.FieldRequeueExit, "E": wire.FieldPreExec, "Ep": wire.FieldPostExec, "L": wire.FieldLoginShell,
+	"Q": wire.FieldRequeueExit, "B": wire.FieldNotifyBegin, "N": wire.FieldNotifyEnd, "u": wire.FieldMailUser, "E": wire.FieldPreExec, "Ep": wire.FieldPostExec, "L": wire.FieldLoginShell,
 }
 
 // jobModifier is what bmod needs of the daemon.

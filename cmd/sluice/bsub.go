@@ -101,6 +101,9 @@ func bsub(ctx context.Context, c *lsfCall, place lsfbridge.SubmitPlace, client s
 	for _, note := range submission.Notes {
 		c.say(note)
 	}
+	for _, note := range submitted.Notes {
+		c.say("bsub: " + note)
+	}
 	if !submission.Wait {
 		return lsfDone, nil
 	}

@@ -164,6 +164,7 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it")
 	f.StringSliceVar(&c.Admins, "admin", c.Admins, "users who may manage all jobs, queues and hosts, beside root and yourself")
 	f.DurationVar(&c.Queue.KeepFinished, "clean-period", orDefault(c.Queue.KeepFinished, time.Hour), "how long ended jobs stay in bjobs")
+	f.StringVar(&c.Notifier, "notifier", c.Notifier, "program that sends mail about jobs (bsub -B, -N) as sendmail does: the recipient is its argument, the mail its input")
 	f.Int64Var(&c.JobOutput, "job-output", orDefault(c.JobOutput, 1<<20), "bytes kept of each stream of an ended job, its end, for bpeek and sluice logs")
 	f.Int64Var(&c.Outputs, "keep-output", orDefault(c.Outputs, 1<<30), "bytes kept of what ended jobs wrote, in all: the oldest goes first")
 	f.DurationVar(&c.History, "history", orDefault(c.History, 30*24*time.Hour), "how long ended jobs stay in bhist and bacct")

@@ -132,8 +132,15 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
 		return err
 	}
 	a.onClose(outputs.Close)
+	var notifier daemon.Notifier
+	if a.cfg.Notifier != "" {
+		m := newMailer(a.cfg.Notifier, a.log)
+		a.onClose(m.Close)
+		notifier = m
+	}
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
-		Queue: a.cfg.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
+		Notifier: notifier,
+		Queue:    a.cfg.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
 		Cluster: a.cfg.Cluster, Version: a.cfg.Version, Admins: a.cfg.Admins, TokenFile: a.cfg.TokenFile,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,
 	})

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ type Config struct {
 	HostBinary string   // the program that hosts run; "" = this one
 	HostLocal  bool     // hosts share this machine's file system: nothing is fetched
 
+	// Notifier is a program that sends mail about jobs (bsub -B, -N): it gets the recipient as its argument and the mail on standard
+	// input, as sendmail does. "" = no mail is sent.
+	Notifier   string
 	Outputs    int64         // bytes kept of what ended jobs wrote, in all; 0 = 1 GiB
 	JobOutput  int64         // bytes kept of each stream of an ended job, its end; 0 = 1 MiB
 	History    time.Duration // how long ended jobs stay in bhist and bacct; 0 = 30 days
@@ -99,6 +103,11 @@ func (c *Config) Validate() error {
 	}
 	if c.Outputs < 0 || c.JobOutput < 0 || c.JobOutput > daemon.MaxOutputBytes {
 		return invalid("output of %d bytes a stream and %d in all: want up to %d a stream", c.JobOutput, c.Outputs, daemon.MaxOutputBytes)
+	}
+	if c.Notifier != "" {
+		if _, err := exec.LookPath(c.Notifier); err != nil {
+			return invalid("notifier %q: want a program that takes mail as sendmail does: %v", c.Notifier, err)
+		}
 	}
 	if c.History < 0 {
 		return invalid("history %v: want a positive duration", c.History)

@@ -120,7 +120,7 @@ func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Subm
 				results[i].Error = wire.NewErrorBody(err)
 				continue
 			}
-			results[i] = wire.Submitted{ID: id, Queue: spec.Queue, Default: spec.Queue == ""}
+			results[i] = wire.Submitted{ID: id, Queue: spec.Queue, Default: spec.Queue == "", Notes: d.notes(&spec)}
 			if job, ok := q.Job(id); ok {
 				results[i].Queue = job.Spec.Queue
 			}

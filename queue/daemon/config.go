@@ -24,6 +24,8 @@ type Config struct {
 	Outputs Outputs // stays the caller's likewise; nil = output of ended jobs is not kept
 	History History // of Journal; stays the caller's likewise; nil = none is kept
 	Logger  logrus.FieldLogger
+	// Notifier tells people about their jobs; nil = nobody is told.
+	Notifier Notifier
 
 	Cluster    string   // name that lsid shows ("sluice")
 	MasterHost string   // host name that lsid shows (the machine's)

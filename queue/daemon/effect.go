@@ -18,6 +18,7 @@ func (d *Daemon) effect(events []queue.Event) {
 		switch e.Kind {
 		case queue.JobStarted:
 			d.sendStart(queue.Attempt{ID: e.Job, Attempt: e.Attempt}, e.Placement)
+			d.notify(e)
 		case queue.JobKillAsked:
 			d.sendSignal(e, e.Signal)
 		case queue.JobStopAsked:
@@ -26,6 +27,7 @@ func (d *Daemon) effect(events []queue.Event) {
 			d.sendSignal(e, sigCont)
 		case queue.JobFinished:
 			d.wake(e.Job.Job)
+			d.notify(e)
 		case queue.HostRemoved:
 			d.dismiss(e.HostName)
 		}

@@ -40,6 +40,8 @@ type entry struct {
 	ended    *wire.Ended
 	usage    *wire.Usage // the newest
 	disowned bool        // the daemon does not want to hear of it
+	// signalled says that the daemon had a signal sent to it.
+	signalled bool
 }
 
 func newKnown() *known {

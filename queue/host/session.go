@@ -43,7 +43,8 @@ type session struct {
 	runner  runner
 	known   *known
 	kept    map[attemptKey]*wire.Kept // output of ended jobs that the daemon has not fetched
-	ending  *ending                   // nil while the host serves
+	held    held
+	ending  *ending // nil while the host serves
 	result  error
 	over    bool
 	token   string // until the daemon has given a session
@@ -138,6 +139,7 @@ func (s *session) run(ctx context.Context) error {
 
 // check does what is due at this time.
 func (s *session) check(ctx context.Context, now time.Time) {
+	s.release(now)
 	c := s.conn
 	switch {
 	case !s.leaseEnd.IsZero() && !now.Before(s.leaseEnd):
@@ -175,6 +177,9 @@ func (s *session) nextCheck() time.Time {
 		if t.Before(next) {
 			next = t
 		}
+	}
+	if len(s.held.ends) > 0 {
+		earlier(s.held.until)
 	}
 	switch c := s.conn; {
 	case c == nil && !s.dialing:

@@ -154,6 +154,7 @@ func (s *session) start(m *wire.Start, now time.Time) {
 
 func (s *session) signal(m *wire.Signal) {
 	if e := s.known.entries[keyOf(m.GetAttempt())]; e != nil && e.ended == nil {
+		e.signalled = true
 		s.runner.send(&frame{kind: frameSignal, body: m})
 	}
 }
@@ -193,7 +194,9 @@ func (s *session) fromRunner(f *frame) {
 		}
 		return
 	case *wire.Ended:
-		s.ended(body)
+		if !s.hold(body, time.Now()) {
+			s.ended(body)
+		}
 		return
 	case *wire.Output:
 		s.tell(outputMessage(body))

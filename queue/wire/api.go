@@ -38,6 +38,7 @@ type Submitted struct {
 	ID      queue.ID   `json:"id,omitzero"`
 	Queue   string     `json:"queue,omitempty"`
 	Default bool       `json:"default,omitempty"` // the spec named no queue
+	Notes   []string   `json:"notes,omitempty"`   // what of it will not be done, a line each
 	Error   *ErrorBody `json:"error,omitempty"`   // in a batch; the job was not submitted
 }
 
@@ -112,6 +113,9 @@ const (
 	FieldDataLimit    Field = "dataLimit"
 	FieldStackLimit   Field = "stackLimit"
 	FieldCoreLimit    Field = "coreLimit"
+	FieldNotifyBegin  Field = "notifyBegin"
+	FieldNotifyEnd    Field = "notifyEnd"
+	FieldMailUser     Field = "mailUser"
 	FieldRequeueExit  Field = "requeueExit"
 	FieldPreExec      Field = "preExec"
 	FieldPostExec     Field = "postExec"
