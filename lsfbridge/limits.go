@@ -38,6 +38,24 @@ func limitOption(o given, to *queue.Limits) (err error) {
 	return err
 }
 
+// limitOptions are the options of bsub that limit what queues limit by a keyword.
+var limitOptions = map[string]string{
+	"CPULIMIT": "c", "MEMLIMIT": "M", "SWAPLIMIT": "v", "FILELIMIT": "F", "DATALIMIT": "D", "STACKLIMIT": "S", "CORELIMIT": "C",
+	"PROCESSLIMIT": "p", "THREADLIMIT": "T",
+}
+
+// ParseLimit reads what lsb.queues says of one of LSF's limits by its keyword (MEMLIMIT …), in the words of bsub's option for it.
+func ParseLimit(keyword, text string, to *queue.Limits) error {
+	option, known := limitOptions[keyword]
+	if !known {
+		return Refusal(printable(keyword) + ": no such limit")
+	}
+	return limitOption(given{name: option, value: text}, to)
+}
+
+// ParseRunLimit reads [hours:]minutes[/host], as bsub -W does.
+func ParseRunLimit(text string) (time.Duration, error) { return parseHoursMinutes(text, "RUNLIMIT") }
+
 func badLimit(text, name string) error {
 	return Refusal(printable(text) + ": " + name + " value should be a positive integer")
 }

@@ -58,8 +58,8 @@ func (l *Limits) amounts() [9]struct {
 	}
 }
 
-// exceeded is the name of the first of l that other goes beyond; "" = none.
-func (l *Limits) exceeded(other *Limits) string {
+// Exceeded is LSF's name of the first of l that other goes beyond (MEMLIMIT …); "" = none.
+func (l *Limits) Exceeded(other *Limits) string {
 	asked := other.amounts()
 	for i, most := range l.amounts() {
 		if asked[i].amount != 0 && most.amount != 0 && asked[i].amount > most.amount {

@@ -66,8 +66,8 @@ func (s *QueueSpec) validate() error {
 		return fmt.Errorf("configure queue %q: jobs of at least %d and at most %d slots", s.Name, s.LeastJob, s.JobSlots)
 	case s.RunLimit > 0 && s.RunDefault > s.RunLimit:
 		return fmt.Errorf("configure queue %q: default run limit %v above the run limit %v", s.Name, s.RunDefault, s.RunLimit)
-	case s.Limits.exceeded(&s.DefaultLimits) != "":
-		return fmt.Errorf("configure queue %q: default %s above the limit", s.Name, s.Limits.exceeded(&s.DefaultLimits))
+	case s.Limits.Exceeded(&s.DefaultLimits) != "":
+		return fmt.Errorf("configure queue %q: default %s above the limit", s.Name, s.Limits.Exceeded(&s.DefaultLimits))
 	case s.Weight != 0 && !(s.Weight >= minWeight && s.Weight <= maxWeight):
 		return fmt.Errorf("configure queue %q: weight %v, want %v to %v", s.Name, s.Weight, minWeight, maxWeight)
 	}

@@ -90,7 +90,7 @@ func (s *queueState) suits(spec *Spec) error {
 			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name),
 		}
 	}
-	if limit := s.spec.Limits.exceeded(&spec.Limits); limit != "" {
+	if limit := s.spec.Limits.Exceeded(&spec.Limits); limit != "" {
 		return &Error{KindInvalid, LimitTooLarge, limit, fmt.Sprintf("%s is above that of queue %q", limit, name)}
 	}
 	return nil

@@ -62,6 +62,7 @@ var allowances = []allowance{
 	{pkg: "queue/daemon", own: []string{"queue", "queue/history", "queue/output", "queue/wire"}, foreign: []string{logrus, uuid, gogo, sys}},
 	{pkg: "queue/host", own: []string{"queue", "queue/wire"}, foreign: []string{logrus, uuid, gogo, sys}},
 	{pkg: "lsfbridge", own: []string{"queue", "queue/history"}},
+	{pkg: "lsfbridge/conf", own: []string{"lsfbridge", "queue"}},
 	{pkg: "lsfbridge/openlava", own: []string{"lsfbridge", "queue"}, foreign: []string{logrus}},
 
 	// The Mesos side. The master that we embed shares nothing but the wire types with the client, so that the two

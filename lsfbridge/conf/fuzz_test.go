@@ -1,0 +1,49 @@
+package conf
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sluice/queue"
+)
+
+// FuzzParse: whatever the files hold, the answer is a configuration that a queue can be made with, or problems of one line
+// each that name the file.
+func FuzzParse(f *testing.F) {
+	read := func(parts ...string) string {
+		data, err := os.ReadFile(filepath.Join(append([]string{"testdata"}, parts...)...))
+		if err != nil {
+			f.Fatal(err)
+		}
+		return string(data)
+	}
+	for _, site := range []string{"openlava", "lsf10"} {
+		f.Add(read(site, fileQueues), read(site, fileParams), read(site, fileUsers))
+	}
+	f.Add("Begin Queue\nQUEUE_NAME = a\nUSERS = all ~b\\\nc\nEnd Queue", "Begin Parameters\nDEFAULT_QUEUE = a\nEnd Parameters", "Begin UserGroup\nGROUP_NAME GROUP_MEMBER\na (a)\nEnd UserGroup")
+	f.Add("Begin Queue\nQUEUE_NAME MEMLIMIT CORELIMIT\na (1 2) 0\nEnd Queue", "Begin X\nEnd X", "Begin User\nUSER_NAME\n\"a b\"\nEnd User")
+	f.Fuzz(func(t *testing.T, queues, params, users string) {
+		config, err := Parse(Source{
+			Files:   map[string][]byte{fileQueues: []byte(queues), fileParams: []byte(params), fileUsers: []byte(users)},
+			Members: unixGroups,
+		})
+		if err != nil {
+			problems, ok := errors.AsType[Problems](err)
+			if !ok || len(problems) == 0 {
+				t.Fatalf("%#v, want Problems", err)
+			}
+			for _, p := range problems {
+				if line := p.String(); strings.ContainsAny(line, "\n\r") || !strings.HasPrefix(line, "lsb.") || len(line) > 1000 {
+					t.Fatalf("problem %q", line)
+				}
+			}
+			return
+		}
+		if _, err := queue.New(queue.Config{Queues: config.Queues, DefaultQueues: config.DefaultQueues, MaxArray: config.MaxArray, PreExecRetries: config.PreExecRetries}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

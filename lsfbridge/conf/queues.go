@@ -1,0 +1,205 @@
+package conf
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/lsfbridge"
+	"sluice/queue"
+)
+
+const (
+	maxQueueName   = 59 // LSF's
+	maxDescription = 512
+	maxPriority    = 1_000_000
+	maxJobSlots    = 1 << 20
+)
+
+// reservedQueues are names that mean something else.
+var reservedQueues = []string{"all", "lost_and_found"}
+
+var queueKeywords = map[string]keyword[queue.QueueSpec]{
+	"QUEUE_NAME":          queueName,
+	"DESCRIPTION":         queueDescription,
+	"PRIORITY":            number(1, maxPriority, func(q *queue.QueueSpec) *int { return &q.Priority }),
+	"QJOB_LIMIT":          number(1, maxNumber, func(q *queue.QueueSpec) *int { return &q.MaxSlots }),
+	"UJOB_LIMIT":          number(1, maxNumber, func(q *queue.QueueSpec) *int { return &q.UserSlots }),
+	"USERS":               func(p *parser, v value, q *queue.QueueSpec) { q.Users = p.userList(v) },
+	"RUNLIMIT":            queueRunLimit,
+	"PROCLIMIT":           queueTasks,
+	"TASKLIMIT":           queueTasks,
+	"RERUNNABLE":          func(p *parser, v value, q *queue.QueueSpec) { q.Rerunnable = p.yes(v) },
+	"EXCLUSIVE":           func(p *parser, v value, q *queue.QueueSpec) { q.NoExclusive = !p.yes(v) },
+	"REQUEUE_EXIT_VALUES": queueRequeueExit,
+	"CPULIMIT":            queueLimit,
+	"MEMLIMIT":            queueLimit,
+	"SWAPLIMIT":           queueLimit,
+	"PROCESSLIMIT":        queueLimit,
+	"THREADLIMIT":         queueLimit,
+	"FILELIMIT":           queueLimit,
+	"DATALIMIT":           queueLimit,
+	"STACKLIMIT":          queueLimit,
+	"CORELIMIT":           queueLimit,
+	"HOSTS":               noEffect[queue.QueueSpec]("all"),
+	"JOB_ACCEPT_INTERVAL": noEffect[queue.QueueSpec]("0"),
+	"NEW_JOB_SCHED_DELAY": noEffect[queue.QueueSpec]("0"),
+}
+
+// otherQueueKeywords are those of LSF 10.1 and OpenLava that have no effect here, the thresholds of load indices among them.
+var otherQueueKeywords = words(`
+	ADMINISTRATORS APS_PRIORITY BACKFILL CHKPNT CHUNK_JOB_SIZE COMMITTED_RUN_TIME_FACTOR COMPUTE_UNIT CONTAINER CPU_FREQUENCY
+	CPU_TIME_FACTOR CSM_REQ CSM_VALID DATA_TRANSFER DEFAULT_EXTSCHED DEFAULT_HOST_SPEC DISPATCH_BY_QUEUE DISPATCH_ORDER
+	DISPATCH_WINDOW ELIGIBLE_PEND_TIME_LIMIT ENABLE_GPU_HIST_RUN_TIME ENABLE_HIST_RUN_TIME ESTIMATED_RUNTIME EXEC_DRIVER
+	EXTENDABLE_RUNLIMIT FAIRSHARE FAIRSHARE_ADJUSTMENT_FACTOR FAIRSHARE_QUEUES FWD_JOB_FACTOR FWD_USERS GLOBAL_FAIRSHARE GPU_REQ
+	GPU_RUN_TIME_FACTOR HIST_HOURS HJOB_LIMIT HOSTLIMIT_PER_JOB HOST_POST_EXEC HOST_PRE_EXEC IGNORE_DEADLINE IMPT_JOBBKLG
+	IMPT_JOBLIMIT IMPT_SLOTBKLG IMPT_TASKBKLG IMPT_TASKLIMIT INTERACTIVE INTERRUPTIBLE_BACKFILL JOB_ACTION_WARNING_TIME JOB_CONTROLS
+	JOB_INCLUDE_POSTPROC JOB_OVERRUN JOB_POSTPROC_TIMEOUT JOB_PREPROC_TIMEOUT JOB_SIZE_LIST JOB_STARTER JOB_UNDERRUN
+	JOB_WARNING_ACTION LOCAL_MAX_PREEXEC_RETRY LOCAL_MAX_PREEXEC_RETRY_ACTION MANDATORY_EXTSCHED MAX_JOB_PREEMPT MAX_JOB_REQUEUE
+	MAX_PREEXEC_RETRY MAX_PROTOCOL_INSTANCES MAX_RSCHED_TIME MAX_SLOTS_IN_POOL MAX_TOTAL_TIME_PREEMPT MIG NETWORK_REQ NICE
+	NO_PREEMPT_FINISH_TIME NO_PREEMPT_INTERVAL NO_PREEMPT_RUN_TIME NQS_QUEUES OVERLAP_MXJ PEND_TIME_LIMIT PJOB_LIMIT PLAN
+	POST_EXEC PREEMPTION PREEMPT_DELAY PREEMPT_FOR PRE_EXEC QUEUE_GROUP RCVJOBS_FROM RELAX_JOB_DISPATCH_ORDER
+	REMOTE_MAX_PREEXEC_RETRY RESIZABLE_JOBS RESOURCE_RESERVE RESRSV_LIMIT RES_REQ RESUME_COND RUN_JOB_FACTOR RUN_TIME_DECAY
+	RUN_TIME_FACTOR RUN_WINDOW SLA_GUARANTEES_IGNORE SLOT_POOL SLOT_RESERVE SLOT_SHARE SNDJOBS_TO STOP_COND
+	SUCCESS_EXIT_VALUES TERMINATE_WHEN USE_PAM_CREDS USE_PRIORITY_IN_POOL
+	R15S R1M R15M UT PG IO LS IT TMP SWP MEM`)
+
+func (p *parser) queues() {
+	sections, ok := p.sections(fileQueues)
+	if !ok {
+		return
+	}
+	lines := map[string]int{}
+	for _, s := range sections {
+		if !strings.EqualFold(s.name, "Queue") {
+			p.warn(s.at, "section %s: unknown, it has no effect", s.name)
+			continue
+		}
+		if len(s.entries) == 0 {
+			p.refuse(s.at, "a queue without a QUEUE_NAME")
+		}
+		for _, e := range s.entries {
+			spec := queue.QueueSpec{Priority: 1, NoExclusive: true}
+			take(p, e, queueKeywords, otherQueueKeywords, &spec)
+			p.queue(e, spec, lines)
+		}
+	}
+	if len(p.config.Queues) == 0 && len(p.problems) == 0 {
+		p.refuse(place{file: fileQueues}, "no queue: want Begin Queue … End Queue, or no such file for the built-in queues")
+	}
+}
+
+// queue takes a queue over, with its name and those before it checked.
+func (p *parser) queue(e entry, spec queue.QueueSpec, lines map[string]int) {
+	named := slices.IndexFunc(e.values, func(v value) bool { return v.key == "QUEUE_NAME" })
+	switch {
+	case named < 0 || e.values[named].text == "":
+		p.refuse(e.at, "a queue without a QUEUE_NAME")
+	case lines[spec.Name] != 0:
+		p.refuse(e.values[named].at, "QUEUE_NAME = %s: there is such a queue in line %d already", show(spec.Name), lines[spec.Name])
+	case spec.Name != "": // else refused
+		lines[spec.Name] = e.values[named].at.line
+		p.config.Queues = append(p.config.Queues, spec)
+	}
+}
+
+func queueName(p *parser, v value, q *queue.QueueSpec) {
+	switch {
+	case len(v.text) > maxQueueName || strings.ContainsAny(v.text, " \t\"'<>()") || strings.HasPrefix(v.text, "-") || show(v.text) != v.text:
+		p.refuse(v.at, "QUEUE_NAME = %s: want a word of at most %d bytes, without quotes or brackets", show(v.text), maxQueueName)
+	case slices.Contains(reservedQueues, v.text):
+		p.refuse(v.at, "QUEUE_NAME = %s: the name is reserved", v.text)
+	default:
+		q.Name = v.text
+	}
+}
+
+func queueDescription(p *parser, v value, q *queue.QueueSpec) {
+	if len(v.text) > maxDescription {
+		p.refuse(v.at, "DESCRIPTION: %d bytes, at most %d are allowed", len(v.text), maxDescription)
+		return
+	}
+	q.Description = v.text
+}
+
+// queueRunLimit reads RUNLIMIT = [default] maximum.
+func queueRunLimit(p *parser, v value, q *queue.QueueSpec) {
+	var limits []time.Duration
+	for word := range strings.FieldsSeq(v.text) {
+		limit, err := lsfbridge.ParseRunLimit(word)
+		if err != nil || limit == 0 {
+			limits = nil
+			break
+		}
+		limits = append(limits, limit)
+	}
+	if len(limits) == 0 || len(limits) > 2 || limits[0] > limits[len(limits)-1] {
+		p.refuse(v.at, "RUNLIMIT = %s: want [DEFAULT] MAXIMUM, each [HOURS:]MINUTES of at least one minute", show(v.text))
+		return
+	}
+	q.RunLimit = limits[len(limits)-1]
+	if len(limits) == 2 {
+		q.RunDefault = limits[0]
+	}
+}
+
+// queueTasks reads TASKLIMIT = [minimum [default]] maximum.
+func queueTasks(p *parser, v value, q *queue.QueueSpec) {
+	var counts []int
+	for word := range strings.FieldsSeq(v.text) {
+		n, ok := p.integer(value{key: v.key, text: word, at: v.at}, 1, maxJobSlots)
+		if !ok {
+			return
+		}
+		counts = append(counts, n)
+	}
+	switch {
+	case len(counts) > 3 || !slices.IsSorted(counts):
+		p.refuse(v.at, "%s = %s: want [MINIMUM [DEFAULT]] MAXIMUM, each no less than the one before", v.key, show(v.text))
+		return
+	case len(counts) > 1:
+		q.LeastJob = counts[0]
+	}
+	if len(counts) == 3 && counts[1] != counts[0] {
+		p.warn(v.at, "%s = %s: no default number of tasks but the minimum is supported", v.key, show(v.text))
+	}
+	q.JobSlots = counts[len(counts)-1]
+}
+
+func queueRequeueExit(p *parser, v value, q *queue.QueueSpec) {
+	set, err := queue.ParseExitSet(v.text)
+	if err != nil {
+		p.refuse(v.at, "REQUEUE_EXIT_VALUES = %s: %v", show(v.text), err)
+		return
+	}
+	q.RequeueExit = set
+}
+
+// queueLimit reads a limit that jobs may set, too: [default] maximum.
+func queueLimit(p *parser, v value, q *queue.QueueSpec) {
+	texts := strings.Fields(v.text)
+	to := []*queue.Limits{&q.Limits, &q.DefaultLimits}
+	ok := len(texts) <= len(to)
+	slices.Reverse(texts)
+	for i, text := range texts {
+		var alone queue.Limits
+		ok = ok && lsfbridge.ParseLimit(v.key, text, &alone) == nil && alone != (queue.Limits{}) &&
+			lsfbridge.ParseLimit(v.key, text, to[i]) == nil
+	}
+	if !ok || q.Limits.Exceeded(&q.DefaultLimits) == v.key {
+		p.refuse(v.at, "%s = %s: want [DEFAULT] MAXIMUM, %s", v.key, show(v.text), limitForm(v.key))
+	}
+}
+
+// limitForm says how a limit is written.
+func limitForm(key string) string {
+	switch key {
+	case "CPULIMIT":
+		return "each [HOURS:]MINUTES of at least one minute"
+	case "PROCESSLIMIT", "THREADLIMIT":
+		return "each a whole number from 1 on"
+	case "CORELIMIT":
+		return "each in KB or with a unit (2G), 0 for none"
+	}
+	return "each in KB, at least 1, or with a unit (2G)"
+}
