@@ -13,7 +13,7 @@ func (q *Queue) Job(id ID) (Job, bool) {
 		return Job{}, false
 	}
 	if j.array != nil && id.Index == 0 {
-		v := Job{ID: id, Spec: j.spec, SubmittedAt: j.submitted.time()}
+		v := Job{ID: id, Spec: j.shown(), SubmittedAt: j.submitted.time()}
 		for _, s := range []State{Running, UserSuspended, SysSuspended, Unknown, Zombie, Pending, HeldPending, Exited, Done} {
 			if j.array.count[s] > 0 {
 				v.State = s
@@ -35,10 +35,20 @@ func (q *Queue) Job(id ID) (Job, bool) {
 	return e.view(), true
 }
 
+// shown is a job's spec as others see it: with the queue that it is in, where its own is configured no more.
+func (j *job) shown() *Spec {
+	if j.queue.spec.Name == j.spec.Queue {
+		return j.spec
+	}
+	spec := *j.spec
+	spec.Queue = j.queue.spec.Name
+	return &spec
+}
+
 func (j *job) viewPristine(index int) Job {
 	a := j.array
 	v := Job{
-		ID: ID{j.number, index}, Spec: j.spec, State: a.state, SubmittedAt: j.submitted.time(),
+		ID: ID{j.number, index}, Spec: j.shown(), State: a.state, SubmittedAt: j.submitted.time(),
 		EndedAt: a.ended.time(), Reason: a.reason,
 	}
 	if a.state == Pending {
@@ -49,7 +59,7 @@ func (j *job) viewPristine(index int) Job {
 
 func (e *element) view() Job {
 	j := e.job
-	v := Job{ID: e.id(), Spec: j.spec, State: e.state, SubmittedAt: j.submitted.time(), Attempt: int(e.attempt), Reason: e.reason}
+	v := Job{ID: e.id(), Spec: j.shown(), State: e.state, SubmittedAt: j.submitted.time(), Attempt: int(e.attempt), Reason: e.reason}
 	if pends(e.state) {
 		if e.state == Pending && v.Reason == "" {
 			v.Reason = j.ineligible.String()
@@ -82,7 +92,7 @@ func (q *Queue) Arrays(f Filter, after int64, most int) (arrays []ArrayCounts, m
 			more = true
 			return false
 		}
-		c := ArrayCounts{ID: ID{Job: j.number}, Spec: j.spec, Count: map[State]int{}}
+		c := ArrayCounts{ID: ID{Job: j.number}, Spec: j.shown(), Count: map[State]int{}}
 		for s := Pending; s <= Unknown; s++ {
 			if n := j.array.count[s]; n > 0 {
 				c.Count[s] = int(n)

@@ -111,6 +111,9 @@ func (q *Queue) Await(slots int) {
 	}
 }
 
+// Awaited is what Await was told last.
+func (q *Queue) Awaited() int { return q.awaited }
+
 // expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
 // known of them.
 func (q *Queue) expected(c *class) bool {

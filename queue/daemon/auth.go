@@ -73,7 +73,7 @@ func (d *Daemon) guard(access Access, h http.Handler) http.Handler {
 
 // directory knows users by the credentials of a unix socket's peer or by tokens.
 type directory struct {
-	admins []string
+	admins func() []string
 	tokens []credential
 
 	mu    sync.Mutex
@@ -85,7 +85,7 @@ type credential struct {
 	hash [sha256.Size]byte
 }
 
-func openDirectory(admins []string, tokenFile string) (*directory, error) {
+func openDirectory(admins func() []string, tokenFile string) (*directory, error) {
 	u := &directory{admins: admins, names: make(map[uint32]string)}
 	if tokenFile == "" {
 		return u, nil
@@ -150,7 +150,7 @@ func (u *directory) actor(r *http.Request) (queue.Actor, bool) {
 }
 
 func (u *directory) named(user string) queue.Actor {
-	return queue.Actor{User: user, Admin: slices.Contains(u.admins, user)}
+	return queue.Actor{User: user, Admin: slices.Contains(u.admins(), user)}
 }
 
 func (u *directory) name(uid uint32) string {

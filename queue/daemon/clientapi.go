@@ -108,6 +108,9 @@ func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Subm
 	results := make([]wire.Submitted, len(specs))
 	for i := range specs {
 		specs[i].User = user
+		if specs[i].Project == "" || specs[i].Project == plain {
+			specs[i].Project = d.settings.Load().Project
+		}
 		results[i].Error = wire.NewErrorBody(checkSize(&specs[i]))
 	}
 	err := d.change(r.Context(), func(q *queue.Queue, now time.Time) error {
@@ -225,28 +228,24 @@ func (d *Daemon) listUsers(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
-	params := wire.Params{KillGrace: d.cfg.KillGrace}
+	params := wire.Params{KillGrace: d.settings.Load().KillGrace}
 	if d.cfg.History != nil {
 		params.History = d.cfg.History.Keep()
 	}
 	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
 		c := q.Config()
 		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs
-		for _, spec := range c.Queues {
-			if spec.Default {
-				params.DefaultQueues = append(params.DefaultQueues, spec.Name)
-			}
-		}
+		params.DefaultQueues = c.DefaultQueues
 		return nil
 	})
 	finish(w, params, err)
 }
 
 func (d *Daemon) showCluster(w http.ResponseWriter, r *http.Request) {
-	by := actor(r)
+	by, s := actor(r), d.settings.Load()
 	wire.WriteJSON(w, http.StatusOK, wire.Cluster{
-		Name: d.cfg.Cluster, MasterHost: d.cfg.MasterHost, Version: d.cfg.Version,
-		Admins: d.cfg.Admins, User: by.User, Admin: by.Admin, StartedAt: d.started,
+		Name: s.Cluster, MasterHost: d.cfg.MasterHost, Version: d.cfg.Version,
+		Admins: s.Admins, User: by.User, Admin: by.Admin, StartedAt: d.started,
 	})
 }
 

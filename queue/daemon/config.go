@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"time"
 
@@ -31,6 +30,7 @@ type Config struct {
 	MasterHost string   // host name that lsid shows (the machine's)
 	Version    string   // of the program
 	Admins     []string // beside root and the daemon's own user
+	Project    string   // of jobs that ask for none ("default")
 	TokenFile  string   // lines user:token for clients over TCP; "" = no clients over TCP
 
 	HostURL    string            // how hosts reach the daemon: http://…, https://… or unix:///path
@@ -60,9 +60,9 @@ func (c *Config) complete() error {
 	if c.Journal == nil {
 		return errors.New("no journal is configured")
 	}
-	if c.Heartbeat < 0 || c.KillGrace < 0 || c.LimitWarning < 0 || c.CompactEvery < 0 {
-		return fmt.Errorf("heartbeat %v, kill grace %v, limit warning %v, time between compactions %v: want positive durations",
-			c.Heartbeat, c.KillGrace, c.LimitWarning, c.CompactEvery)
+	if c.Heartbeat < 0 || c.LimitWarning < 0 || c.CompactEvery < 0 {
+		return fmt.Errorf("heartbeat %v, limit warning %v, time between compactions %v: want positive durations",
+			c.Heartbeat, c.LimitWarning, c.CompactEvery)
 	}
 	if c.OutputBytes < 0 || c.OutputBytes > MaxOutputBytes {
 		return fmt.Errorf("output of %d bytes kept: want 0 to %d", c.OutputBytes, MaxOutputBytes)
@@ -72,13 +72,10 @@ func (c *Config) complete() error {
 		silent.SetOutput(io.Discard)
 		c.Logger = silent
 	}
-	c.Cluster = cmp.Or(c.Cluster, "sluice")
 	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
 	c.OutputBytes = cmp.Or(c.OutputBytes, 1<<20)
-	c.KillGrace = cmp.Or(c.KillGrace, 10*time.Second)
 	c.LimitWarning = cmp.Or(c.LimitWarning, 10*time.Minute)
 	c.CompactEvery = cmp.Or(c.CompactEvery, 10*time.Minute)
-	c.Queue.Lease = cmp.Or(c.Queue.Lease, time.Minute)
 	if c.MasterHost == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -93,10 +90,14 @@ func (c *Config) complete() error {
 		}
 		c.HostBinary = path
 	}
-	c.Admins = append([]string{userName(os.Geteuid()), "root"}, c.Admins...)
-	slices.Sort(c.Admins)
-	c.Admins = slices.Compact(c.Admins)
 	return nil
+}
+
+// settings are the part that Reconfigure can change, complete.
+func (c *Config) settings() (*Settings, error) {
+	s := &Settings{Queue: c.Queue, Cluster: c.Cluster, Admins: c.Admins, Project: c.Project, KillGrace: c.KillGrace}
+	err := s.complete()
+	return s, err
 }
 
 // userName is the name of a user, or its number where it has none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -34,6 +35,9 @@ type Daemon struct {
 	users   *directory
 	binary  *binary
 	started time.Time
+	// settings are those in force; Reconfigure changes them, in the owner goroutine.
+	settings atomic.Pointer[Settings]
+	reading  sync.Mutex // held while the journal is compacted, or read anew
 
 	requests chan *request
 	quit     chan struct{} // closed when the daemon is to end
@@ -59,6 +63,7 @@ type owned struct {
 	fresh    map[string]bool     // hosts whose newest session has said nothing yet: their token is good again
 	waiters  map[int64]map[*waiter]bool
 	weights  map[string]float64 // of queues, where they are not the configuration's
+	anew     bool               // the queue was made anew since it last scheduled
 	cause    error              // why the journal cannot be written; nil = it can
 	retryAt  time.Time
 }
@@ -80,8 +85,12 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 			waiters: make(map[int64]map[*waiter]bool),
 		},
 	}
-	var err error
-	if d.users, err = openDirectory(config.Admins, config.TokenFile); err != nil {
+	settings, err := config.settings()
+	if err != nil {
+		return nil, fmt.Errorf("open batch daemon: %w", err)
+	}
+	d.settings.Store(settings)
+	if d.users, err = openDirectory(func() []string { return d.settings.Load().Admins }, config.TokenFile); err != nil {
 		return nil, fmt.Errorf("open batch daemon: %w", err)
 	}
 	if d.q, err = d.rebuild(ctx); err != nil {
@@ -124,7 +133,7 @@ func (d *Daemon) loseStrangers(now time.Time) {
 
 // rebuild makes a Queue of what the journal holds.
 func (d *Daemon) rebuild(ctx context.Context) (*queue.Queue, error) {
-	q, err := queue.New(d.cfg.Queue)
+	q, err := queue.New(d.settings.Load().Queue)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +160,9 @@ func (d *Daemon) compactor() {
 				d.log.WithError(err).Warn("cannot keep the history; trying again later")
 			}
 		}
+		d.reading.Lock()
 		deleted, err := d.cfg.Journal.Compact(ctx)
+		d.reading.Unlock()
 		switch {
 		case err != nil && !errors.Is(err, context.Canceled):
 			d.log.WithError(err).Warn("cannot compact the journal; trying again later")

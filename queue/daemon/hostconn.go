@@ -94,7 +94,7 @@ func (d *Daemon) join(ctx context.Context, s *session, hello *wire.Hello) error 
 		known = append(known, attemptOf(a))
 	}
 	secret := newSecret()
-	w := &wire.Welcome{LeaseNs: int64(d.cfg.Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat), Usages: true}
+	w := &wire.Welcome{LeaseNs: int64(d.settings.Load().Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat), Usages: true}
 	var rejoin queue.Rejoin
 	return d.do(ctx, &request{
 		apply: func(q *queue.Queue, now time.Time) error {

@@ -35,7 +35,7 @@ func (d *Daemon) notify(e *queue.Event) {
 	if to == "" {
 		to = job.Spec.User
 	}
-	d.cfg.Notifier.Notify(Notice{To: to, Job: job, Cluster: d.cfg.Cluster})
+	d.cfg.Notifier.Notify(Notice{To: to, Job: job, Cluster: d.settings.Load().Cluster})
 }
 
 // notes are what a submitter should know about what the daemon will not do.

@@ -172,9 +172,10 @@ func (d *Daemon) decide(changes []*request) {
 	if due {
 		d.q.Tick(at)
 	}
-	if due || len(d.events) > 0 {
+	if due || d.anew || len(d.events) > 0 {
 		d.q.Schedule(at)
 	}
+	d.anew = false
 	d.events = d.q.Take(d.events)
 }
 

@@ -29,10 +29,10 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
-		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.cfg.KillGrace), Limits: limitsMessage(&limits),
+		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.settings.Load().KillGrace), Limits: limitsMessage(&limits),
 		KeepBytes: d.keepBytes(), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
 		Report: &wire.Report{
-			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.cfg.Cluster,
+			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.settings.Load().Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
 	}
