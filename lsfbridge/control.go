@@ -163,6 +163,9 @@ func (order *JobOrder) option(o given) (names bool, err error) {
 	case "m":
 		order.Filter.Host = o.value
 		return true, nil
+	case "g":
+		order.Filter.Group, err = filterGroup(o.value)
+		return true, err
 	case "J":
 		order.Filter.Name, order.Indices, err = parseNameFilter(o.value)
 		return true, err

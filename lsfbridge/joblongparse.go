@@ -156,10 +156,9 @@ func (l *LongJob) parseHead(p string) error {
 	}
 	l.User = r.until(">, Project <")
 	owned := r.until(">, Status <")
-	if mail := (&longReader{rest: owned}); r.err == nil {
-		if project := mail.until(">, Mail <"); mail.err == nil {
-			owned, l.Mail = project, mail.rest
-		}
+	if r.err == nil {
+		owned, l.Mail = cutClause(owned, ">, Mail <")
+		owned, l.Group = cutClause(owned, ">, Job Group <")
 	}
 	l.Project = angleUnescaper.Replace(owned)
 	state := r.until(">, Queue <")
@@ -178,6 +177,15 @@ func (l *LongJob) parseHead(p string) error {
 	}
 	l.State, err = queue.ParseState(state)
 	return err
+}
+
+// cutClause cuts text at a title that may be in it.
+func cutClause(text, title string) (before, after string) {
+	r := &longReader{rest: text}
+	if before := r.until(title); r.err == nil {
+		return before, r.rest
+	}
+	return text, ""
 }
 
 func (l *LongJob) parseEvent(p string, now time.Time) error {

@@ -40,7 +40,7 @@ type JobQuery struct {
 	none    string
 }
 
-var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X UF noheader json u: q: m: J: P: o: N:", false)
+var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X UF noheader json u: q: m: J: P: g: o: N:", false)
 
 // Unfinished are the states of jobs that have not ended: those that bjobs shows and bkill 0 kills.
 var Unfinished = []queue.State{
@@ -105,6 +105,8 @@ func (q *JobQuery) filter(o given) (err error) {
 		q.Filter.Host = o.value
 	case "P":
 		q.Filter.Project = o.value
+	case "g":
+		q.Filter.Group, err = filterGroup(o.value)
 	case "J":
 		q.Filter.Name, q.Indices, err = parseNameFilter(o.value)
 	case "N":

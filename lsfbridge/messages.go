@@ -28,6 +28,11 @@ var lsfText = map[queue.Code]struct {
 	queue.LimitTooLarge:    {"Cannot exceed queue's hard limit(s)", true},
 	queue.ExclusiveDenied:  {"Queue does not accept exclusive jobs", true},
 	queue.WrongState:       {"Job has not started yet", true},
+	queue.NoSuchGroup:      {"Job group does not exist", true},
+	queue.GroupExists:      {"Job group exists already", true},
+	queue.GroupBusy:        {"The job group is not empty", true},
+	queue.GroupDenied:      {"User permission denied", false},
+	queue.BadGroup:         {"Bad job group name", true},
 }
 
 // Explain is LSF's text for err where LSF has one, without the name it is about and without the final full stop; else the

@@ -77,7 +77,7 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 	}
 	b := submissionBuilder{place: place, Submission: Submission{Spec: queue.Spec{
 		Command: command, SubmitHost: place.Host, Cwd: place.Cwd, Umask: place.Umask,
-		Queue: place.env("LSB_DEFAULTQUEUE"), Project: place.env("LSB_DEFAULTPROJECT"), MinSlots: 1, MaxSlots: 1,
+		Queue: place.env("LSB_DEFAULTQUEUE"), Project: place.env("LSB_DEFAULTPROJECT"), Group: groupPath(place.env("LSB_DEFAULT_JOBGROUP")), MinSlots: 1, MaxSlots: 1,
 	}}}
 	b.environ = place.Environ
 	if err := b.apply(options); err != nil {
@@ -191,6 +191,8 @@ func (b *submissionBuilder) option(o given) (err error) {
 		err = b.slots(o.value)
 	case "P":
 		spec.Project, err = shortText(o)
+	case "g":
+		spec.Group, err = jobGroup(o.value)
 	case "w":
 		err = b.dependency(o.value)
 	case "W":
@@ -243,6 +245,8 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		if spec.LoginShell, err = shortText(o); err == nil && !filepath.IsAbs(spec.LoginShell) {
 			err = Refusal(printable(o.value) + ": The login shell must be an absolute path")
 		}
+	case "ti":
+		spec.EndOrphan = true
 	case "N":
 		spec.NotifyEnd = true
 	case "B":

@@ -4,6 +4,7 @@ package lsfbridge
 var usages = map[string]string{
 	"bsub": `bsub [-h] [-V] [-x] [-H] [-r | -rn] [-K]
 		[-P project_name] [-q "queue_name ..."] [-R "res_req"]
+		[-g job_group_name]
 		[-m "host_name[+[pref_level]] ..."]
 		[-n min_processors[,max_processors]]
 		[-J "job_name[index_list]%slot_limit"]
@@ -15,27 +16,31 @@ var usages = map[string]string{
 		[-p process_limit] [-T thread_limit] [-F file_limit] [-D data_limit]
 		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
 		[-Q "exit_code ..."] [-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
-		[-N] [-B] [-u mail_user]
+		[-ti] [-N] [-B] [-u mail_user]
 		[command [argument ...]]`,
 	"bjobs": `bjobs [-h] [-V] [-w | -l | -UF | -X] [-a] [-d] [-p] [-s] [-r] [-A]
              [-m host_name] [-q queue_name] [-u user_name | -u all]
-             [-P project_name] [-J name_spec] [-noheader]
+             [-P project_name] [-g job_group] [-J name_spec] [-noheader]
              [-o "field[:[-][width]] ... [delimiter='character']" [-json]]
              [jobId | "jobId[idxList]" ...]`,
-	"bkill": `bkill [-h] [-V] [-l] [-m host_name] [-q queue_name]
+	"bkill": `bkill [-h] [-V] [-l] [-m host_name] [-q queue_name] [-g job_group]
                [-u user_name | -u all] [0] [-r | -s sigval] [-J job_name] 
                [jobId | "jobId[index_list]"]...`,
-	"bstop": `bstop [-h] [-V]  [-m host_name] [-q queue_name]
+	"bstop": `bstop [-h] [-V]  [-m host_name] [-q queue_name] [-g job_group]
                [-u user_name | -u all] [0] [-J job_name] 
                [jobId | "jobId[index_list]"]...`,
-	"bresume": `bresume [-h] [-V]  [-m host_name] [-q queue_name]
+	"bresume": `bresume [-h] [-V]  [-m host_name] [-q queue_name] [-g job_group]
                [-u user_name | -u all] [0] [-J job_name] 
                [jobId | "jobId[index_list]"]...`,
 	"brequeue": `brequeue [-deraH] [-h] [-V] [-u user_name | -u all]
                 [-J name_spec] [jobId | "jobId[idxList]" ...]
  `,
 	"bswitch": `bswitch [-h] [-V] [-q queue_name] [-u user_name |-u all] [-m host_name]
-               [-J job_name] dest_queue [jobId |  "jobId[idxList]" ...]`,
+               [-g job_group] [-J job_name] dest_queue [jobId |  "jobId[idxList]" ...]`,
+	"bgadd":   `bgadd [-h] [-V] [-L limit] job_group_name`,
+	"bgmod":   `bgmod [-h] [-V] [-L limit | -Ln] job_group_name`,
+	"bgdel":   `bgdel [-h] [-V] [-u user_name | -u all] job_group_name | 0`,
+	"bjgroup": `bjgroup [-h] [-V] [-N] [-s [group_name]]`,
 	"btop":    `btop [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bbot":    `bbot [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bparams": `bparams [-h] [-V] [-l]`,
@@ -45,7 +50,7 @@ var usages = map[string]string{
 	"bwait": `bwait [-h] [-V] -w "wait_condition" [-t timeout] [-r rereg_interval]`,
 	"bmod": `bmod [-h] [-V] [-x | -xn]
 		[-r | -rn] [-W [hour:]minute | -Wn]
-		[-P project_name | -Pn]
+		[-P project_name | -Pn] [-g job_group_name | -gn]
 		[-w depend_cond | -wn] [-R res_req | -Rn] [-J job_name | -Jn]
 		[-q queue_name]
 		[-m host_name[+[pref_level]] ... | -mn]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os/user"
 	"path/filepath"
 	"testing"
 
@@ -38,6 +39,11 @@ func TestLiveScripts(t *testing.T) {
 		})
 		socket := filepath.Join(dir, "api.sock")
 		e.Setenv("SLUICE_API", "unix://"+socket)
+		me, err := user.Current()
+		if err != nil {
+			return err
+		}
+		e.Setenv("OWNER", me.Username)
 		return d.ServeUnix(socket)
 	}})
 }

@@ -22,6 +22,7 @@ import (
 var lsfCommands = []func() *cobra.Command{
 	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand,
 	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand, newBhistCommand, newBacctCommand, newBpeekCommand, newBwaitCommand, newBmodCommand,
+	newBgaddCommand, newBgmodCommand, newBgdelCommand, newBjgroupCommand,
 	newBadminCommand, newLshostsCommand, newLsloadCommand,
 	newBqueuesCommand, newBhostsCommand,
 	newLsidCommand,
