@@ -109,11 +109,13 @@ func (w *world) offer() {
 		for i := range parts {
 			w.offerCount++
 			part := Resources{CPUs: free.CPUs / float64(parts), MemMiB: free.MemMiB / float64(parts)}
+			spare := Resources{}
 			if i == 0 {
 				part.GPUs = free.GPUs
+				spare.CPUs = a.spare
 			}
 			role := pick(w, []string{"a", "a", "b"})
-			o := Offer{ID: fmt.Sprintf("O%d", w.offerCount), Agent: id, Hostname: a.hostname, Role: role, Free: part}
+			o := Offer{ID: fmt.Sprintf("O%d", w.offerCount), Agent: id, Hostname: a.hostname, Role: role, Free: part, Revocable: spare, Attributes: map[string]string{"rack": a.rack}}
 			w.offers[o.ID] = o
 			batch = append(batch, o)
 		}
@@ -197,6 +199,7 @@ func (w *world) submit() {
 	d.Need.GPUs = pick(w, []int{0, 0, 0, 0, 1})
 	d.Need.MemMiB = pick(w, []int{0, 0, 0, 1024})
 	d.Need.Exclusive = w.chance(8)
+	d.Need.Rerunnable = w.chance(3)
 	w.pending = append(w.pending, d)
 }
 
@@ -205,6 +208,9 @@ func (w *world) dispatch() {
 	for _, name := range w.someOf(slices.Sorted(maps.Keys(w.hosts))) {
 		h := w.hosts[name]
 		for i, d := range w.pending {
+			if h.Revocable && !d.Need.Rerunnable {
+				continue
+			}
 			if h.Status == queue.HostOK && h.Closed == 0 && h.Slots-h.Used >= d.Slots && h.GPUs >= d.Need.GPUs*d.Slots {
 				h.Used += d.Slots
 				h.IdleSince = time.Time{}
@@ -317,9 +323,13 @@ func TestFleetInvariants(t *testing.T) {
 			HostsPerAgent: rapid.IntRange(1, 2).Draw(t, "hosts per agent"),
 			MaxHostSlots:  rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max host slots"),
 			SlotCPUs:      rapid.SampledFrom([]float64{1, 0.5}).Draw(t, "slot cpus"),
-			HostTTL:       rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Minute}).Draw(t, "host ttl"),
-			DemandDelay:   rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Second}).Draw(t, "demand delay"),
-			IdleTimeout:   30 * time.Second, JoinTimeout: 45 * time.Second, UnreachableAfter: 40 * time.Second,
+			Revocable:     rapid.Bool().Draw(t, "revocable"),
+			Constraints: mustConstraints(t, rapid.SampledFrom([][]string{
+				nil, nil, nil, {"rack:NOT_IN:c"}, {"rack:UNIQUE"}, {"rack:MAX_PER:2"}, {"rack:GROUP_BY"}, {"rack:NOT_IN:c", "rack:GROUP_BY"},
+			}).Draw(t, "constraints")...),
+			HostTTL:     rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Minute}).Draw(t, "host ttl"),
+			DemandDelay: rapid.SampledFrom([]time.Duration{0, 0, 10 * time.Second}).Draw(t, "demand delay"),
+			IdleTimeout: 30 * time.Second, JoinTimeout: 45 * time.Second, UnreachableAfter: 40 * time.Second,
 		}
 		w := newWorld(t, cfg)
 		w.floor = pick(w, []int{0, 0, 2})

@@ -18,7 +18,7 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 	}
 	for _, c := range candidates[:len(candidates):len(candidates)] {
 		r, has := of[key{c.agent, c.role}]
-		if !has || r.CPUs <= 0 {
+		if !has || r.CPUs <= 0 || c.free.GPUs > 0 && !f.cfg.GPUAgentsForCPU {
 			continue
 		}
 		twin := *c

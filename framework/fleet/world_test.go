@@ -51,6 +51,8 @@ type world struct {
 
 type agent struct {
 	total, used Resources
+	spare       float64 // CPUs that may be taken back and are not used
+	rack        string
 	hostname    string
 	up          bool
 }
@@ -58,6 +60,7 @@ type agent struct {
 type task struct {
 	agent string
 	use   Resources
+	spare float64 // of the CPUs, those that may be taken back
 	state TaskState
 }
 
@@ -73,6 +76,7 @@ func newWorld(t *rapid.T, cfg Config) *world {
 		a := &agent{up: true, hostname: fmt.Sprintf("node%d.example", i)}
 		a.total = Resources{CPUs: float64(w.between(1, 9)), MemMiB: 512 * float64(w.between(1, 16))}
 		a.total.GPUs = pick(w, []int{0, 0, 0, 2})
+		a.rack, a.spare = pick(w, []string{"a", "b", "c"}), float64(pick(w, []int{0, 0, 3}))
 		w.agents[fmt.Sprintf("S%d", i)] = a
 	}
 	w.restart()
@@ -202,7 +206,8 @@ func (w *world) end(name string, state TaskState) {
 	}
 	t.state = state
 	u := w.agents[t.agent]
-	u.used.add(Resources{CPUs: -t.use.CPUs, MemMiB: -t.use.MemMiB, GPUs: -t.use.GPUs})
+	u.spare += t.spare
+	u.used.add(Resources{CPUs: t.spare - t.use.CPUs, MemMiB: -t.use.MemMiB, GPUs: -t.use.GPUs})
 	w.updates = append(w.updates, Update{Task: name, Agent: t.agent, State: state})
 	if h := w.hosts[name]; h != nil && h.Status == queue.HostOK {
 		h.Status, h.LostAt = queue.HostUnavailable, w.now
@@ -296,11 +301,20 @@ func (w *world) launch(l Launch) {
 		return
 	}
 	w.launches++
+	spare := 0.0
+	if l.Host.Spec.Revocable {
+		spare = l.Host.Resources.CPUs
+	}
+	a.spare -= spare
 	a.used.add(l.Host.Resources)
+	a.used.CPUs -= spare
+	if a.spare < -epsilon {
+		w.Fatalf("agent %s: %v CPUs more than may be taken back", l.Host.Agent, -a.spare)
+	}
 	if a.used.CPUs > a.total.CPUs+epsilon || a.used.MemMiB > a.total.MemMiB+epsilon || a.used.GPUs > a.total.GPUs {
 		w.Fatalf("agent %s: used %+v of %+v", l.Host.Agent, a.used, a.total)
 	}
-	w.tasks[name] = &task{agent: l.Host.Agent, use: l.Host.Resources, state: TaskStaging}
+	w.tasks[name] = &task{agent: l.Host.Agent, use: l.Host.Resources, spare: spare, state: TaskStaging}
 	w.step(Result{Of: l})
 }
 
@@ -369,6 +383,42 @@ func (w *world) checkDrained(drained []string, out Output) {
 	}
 }
 
+// checkSpare checks that what may be taken back is taken only if it may, and a job is there that can run again.
+func (w *world) checkSpare() {
+	again := slices.ContainsFunc(w.fleet.snap.Demand, func(d queue.Demand) bool { return d.Need.Rerunnable })
+	if !w.cfg.Revocable || !again {
+		w.Fatalf("launched on what may be taken back, allowed %t, jobs that can run again %t", w.cfg.Revocable, again)
+	}
+}
+
+// checkConstraints checks the constraints of this test against all hosts that there are.
+func (w *world) checkConstraints(h Host) {
+	racks := map[string]int{}
+	for _, m := range w.fleet.order {
+		if m.State != Gone {
+			racks[m.Spec.Attributes["rack"]]++
+		}
+		if m.Name() == h.Name() {
+			break // those after it were launched later
+		}
+	}
+	rack := h.Spec.Attributes["rack"]
+	for _, c := range w.cfg.Constraints {
+		switch {
+		case c.operator == opNotIn && rack == "c",
+			c.operator == opMaxPer && racks[rack] > 2,
+			c.operator == opUnique && racks[rack] > 1:
+			w.Fatalf("%s launched against %s: %v", h.Name(), c, racks)
+		case c.operator == opGroupBy:
+			for other, n := range racks {
+				if racks[rack] > n+1 {
+					w.Fatalf("%s launched on %s, %d hosts, %s has %d", h.Name(), rack, racks[rack], other, n)
+				}
+			}
+		}
+	}
+}
+
 // checkDisruption checks that no more hosts were closed for reasons that can wait than may be.
 func (w *world) checkDisruption(spare int, out Output) {
 	for _, e := range out.Effects {
@@ -413,8 +463,10 @@ func (w *world) answered(ids []string, left map[string]Offer) {
 
 func (w *world) checkLaunch(l Launch, left map[string]Offer) {
 	var sum Resources
+	spare := 0.0
 	for _, id := range l.Offers {
 		o := left[id]
+		spare += o.Revocable.CPUs
 		if o.Agent != l.Host.Agent || o.Role != l.Host.Role {
 			w.Fatalf("launch on %s/%s uses an offer of %s/%s", l.Host.Agent, l.Host.Role, o.Agent, o.Role)
 		}
@@ -422,6 +474,14 @@ func (w *world) checkLaunch(l Launch, left map[string]Offer) {
 	}
 	w.answered(l.Offers, left)
 	use := l.Host.Resources
+	if l.Host.Spec.Revocable {
+		if use.CPUs > spare+epsilon {
+			w.Fatalf("launch uses %v of %v CPUs that may be taken back", use.CPUs, spare)
+		}
+		sum.CPUs += use.CPUs
+		w.checkSpare()
+	}
+	w.checkConstraints(l.Host)
 	if use.CPUs > sum.CPUs+epsilon || use.MemMiB > sum.MemMiB+epsilon || use.GPUs > sum.GPUs {
 		w.Fatalf("launch uses %+v of %+v", use, sum)
 	}
