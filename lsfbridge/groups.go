@@ -32,10 +32,7 @@ func ParseGroupOrder(command string, args []string) (*GroupOrder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(words) != 1 {
-		return nil, &UsageError{Command: command}
-	}
-	g := &GroupOrder{command: command, Name: groupPath(words[0])}
+	g := &GroupOrder{command: command}
 	changes := command != "bgmod"
 	for _, o := range options {
 		switch {
@@ -54,9 +51,11 @@ func ParseGroupOrder(command string, args []string) (*GroupOrder, error) {
 			return nil, Refusal("-" + o.name + ": Option is not supported")
 		}
 	}
-	switch {
-	case !changes:
+	if len(words) != 1 || !changes {
 		return nil, &UsageError{Command: command}
+	}
+	g.Name = groupPath(words[0])
+	switch {
 	case command == "bgdel" && g.Name == "0":
 		g.Name = ""
 	case g.Name == "" || g.Name[0] != '/':
