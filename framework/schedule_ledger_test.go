@@ -179,11 +179,16 @@ func (w *world) checkAccept(from *instance, call *scheduler.Call) {
 
 // arrived is called when a call reaches the master.
 func (w *world) arrived(_ *instance, call *scheduler.Call) {
-	if call.Type != scheduler.Call_KILL {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch call.Type {
+	case scheduler.Call_REVIVE:
+		w.counts.revives++
+		return
+	case scheduler.Call_KILL:
+	default:
+		return
+	}
 	w.counts.kills++
 	if h := w.batch.hosts[call.Kill.TaskID.Value]; h != nil && w.batch.alive[h.Name] != nil && (h.Used > 0 || h.Closed == 0) {
 		w.failLocked("KILL of %s, whose host takes or runs jobs: used %d, closed %v", h.Name, h.Used, h.Closed)

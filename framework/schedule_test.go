@@ -172,7 +172,9 @@ func (w *world) rest(what string, limit time.Duration, missing func() string) {
 func (w *world) flow() {
 	for {
 		if ops := w.settle(); len(ops) > 0 {
-			w.release(ops[0], passes)
+			if w.onRelease == nil || !w.onRelease(ops[0]) {
+				w.release(ops[0], passes)
+			}
 			continue
 		}
 		open := w.open()

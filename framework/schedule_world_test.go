@@ -59,6 +59,8 @@ type world struct {
 	calmSince time.Time // zero while there are faults
 	faults    []fault   // of this schedule
 	held      *snapshotTaken
+	leave     []func()         // ends neighbours
+	onRelease func(o *op) bool // may deal with what would be let out: true; nil = never
 	running   sync.WaitGroup
 
 	mu          sync.Mutex
@@ -78,7 +80,7 @@ type world struct {
 }
 
 // tally is how much happened, so that a harness that does nothing is noticed.
-type tally struct{ steps, launches, kills, restarts, refusals int }
+type tally struct{ steps, launches, kills, revives, restarts, refusals int }
 
 type pastGoal struct {
 	slots int
@@ -179,6 +181,9 @@ func (w *world) close() {
 	w.inst.fw.Stop()
 	for _, s := range w.streams {
 		s.cut()
+	}
+	for _, leave := range w.leave {
+		leave()
 	}
 	w.cluster.Stop()
 	w.running.Wait()
