@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -215,7 +216,7 @@ func (f *Framework) Drain(host string) error {
 // Teardown ends the framework at the master, and with it all hosts and their jobs, and waits until the batch system has
 // removed the hosts. Then Stop it.
 func (f *Framework) Teardown(ctx context.Context) error {
-	s := f.link.current.Load()
+	s := f.reconnected(ctx)
 	if s == nil {
 		return fmt.Errorf("tear down framework: %w", errNotConnected)
 	}
@@ -243,6 +244,27 @@ func (f *Framework) Teardown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the batch system to remove the hosts: %w", ctx.Err())
+	}
+}
+
+// reconnectWait is how long a subscription that is just being renewed is waited for.
+const reconnectWait = 5 * time.Second
+
+// reconnected is the session, also where it comes back soon; else nil.
+func (f *Framework) reconnected(ctx context.Context) *session {
+	ctx, cancel := context.WithTimeout(ctx, reconnectWait)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if s := f.link.current.Load(); s != nil || f.leaving.Load() {
+			return s
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 

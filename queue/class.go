@@ -154,6 +154,7 @@ func compareRanks(a, b rank) int {
 
 // settle makes a job belong to the class it must, after anything about it changed.
 func (q *Queue) settle(j *job) {
+	q.watchOrphan(j)
 	n, why := q.eligible(j)
 	j.ineligible = why
 	c := j.class

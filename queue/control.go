@@ -12,6 +12,7 @@ const (
 	reasonForce   = "TERM_FORCE_OWNER: job killed by owner without time for cleanup"
 	reasonLimit   = "TERM_RUNLIMIT: job killed after reaching LSF run time limit"
 	reasonEndBy   = "TERM_DEADLINE: job killed after reaching its termination deadline"
+	reasonOrphan  = "TERM_ORPHAN_SYSTEM: the job's dependency can be met no more"
 	reasonRequeue = "requeued"
 	reasonHold    = "requeued, to be held" // asks for it; then the job's reason is reasonRequeue
 	// reasonHostEnded is what a host says of the jobs that end with it.

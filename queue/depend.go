@@ -169,6 +169,14 @@ func (q *Queue) reconsider(l *leaf, e *element) {
 	}
 }
 
+// watchOrphan sees to it that a job which asked for it is ended when it pends and its condition can be met no more.
+func (q *Queue) watchOrphan(j *job) {
+	if j.need != nil && j.spec.EndOrphan && j.need.verdict == isNever && j.orphanAt <= q.at && q.pending(j) {
+		j.orphanAt = q.at + 1
+		q.alarms.push(alarm{at: j.orphanAt, job: j.number})
+	}
+}
+
 // ready admits the elements of an array whose own dependency is met.
 func (q *Queue) ready(j *job) {
 	for ordinal := range j.array.size {

@@ -22,6 +22,7 @@ type job struct {
 	ineligible gate  // why it does not belong to a class
 
 	begin     stamp // earliest start, 0 once it came
+	orphanAt  stamp // when it is looked at because its condition can be met no more
 	paused    bool  // begin is the end of a pause after a pre-execution command that failed
 	placed    int32 // elements that hold slots
 	open      int32 // elements that have not ended

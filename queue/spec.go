@@ -44,6 +44,7 @@ type Spec struct {
 	Priority    int           `json:"priority,omitempty"`    // within the queue, higher first
 	Hold        bool          `json:"hold,omitempty"`        // submitted as PSUSP
 	Rerunnable  bool          `json:"rerunnable,omitempty"`  // run again when its host is lost
+	EndOrphan   bool          `json:"endOrphan,omitempty"`   // ended while it pends when After can be met no more
 	NotifyBegin bool          `json:"notifyBegin,omitempty"` // tell when it begins,
 	NotifyEnd   bool          `json:"notifyEnd,omitempty"`   // and when it ends,
 	MailUser    string        `json:"mailUser,omitempty"`    // this user or address; "" = its submitter

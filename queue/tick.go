@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// alarm is a time at which a pending job changes: its begin time or its termination deadline.
+// alarm is a time at which a pending job changes: its begin time, its termination deadline, or when its condition could be met no more.
 type alarm struct {
 	at  stamp
 	job int64
@@ -56,8 +56,12 @@ func (q *Queue) begin(now time.Time, at stamp) {
 			j.begin, j.paused = 0, false
 			q.settle(j)
 		}
-		if end := stampOf(j.spec.EndBy); end == a.at && q.pending(j) {
+		switch end := stampOf(j.spec.EndBy); {
+		case !q.pending(j):
+		case end == a.at:
 			q.finish(now, ID{Job: j.number}, 0, 0, reasonEndBy)
+		case j.orphanAt == a.at && j.need != nil && j.need.verdict == isNever:
+			q.finish(now, ID{Job: j.number}, 0, 0, reasonOrphan)
 		}
 	}
 }

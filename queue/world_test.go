@@ -122,6 +122,7 @@ func (w *world) submit() {
 		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
 		Group: []string{"", "", "/a", "/a/b", "/c/d"}[w.intn(5, "group")], Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
 	}
+	s.EndOrphan = w.intn(3, "orphan") == 0
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
 	spread := w.intn(8, "spread")
