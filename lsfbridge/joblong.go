@@ -132,6 +132,7 @@ func submittedClauses(spec *queue.Spec) []string {
 	add(spec.NotifyBegin && spec.NotifyEnd, "Notify when job begins/ends")
 	add(spec.NotifyBegin && !spec.NotifyEnd, "Notify when job begins")
 	add(!spec.NotifyBegin && spec.NotifyEnd, "Notify when job ends")
+	add(spec.Interactive != "", "%s", interactiveModes[spec.Interactive])
 	add(spec.Need.Exclusive, "Exclusive Execution")
 	add(spec.Rerunnable, "Re-runnable")
 	add(spec.RequeueExit != (queue.ExitSet{}), "Requeue Exit Values <%s>", spec.RequeueExit)
@@ -146,6 +147,11 @@ func submittedClauses(spec *queue.Spec) []string {
 	add(spec.Priority > 0, "User Priority <%d>", spec.Priority)
 	add(spec.Need.Hosts != "", "Specified Hosts <%s>", strings.ReplaceAll(printable(spec.Need.Hosts), ",", ">, <"))
 	return clauses
+}
+
+var interactiveModes = map[queue.Interactive]string{
+	queue.InteractivePipes: "Interactive mode", queue.InteractiveTerminal: "Interactive pseudo-terminal mode",
+	queue.InteractiveShell: "Interactive pseudo-terminal shell mode",
 }
 
 func overwrite(truncate bool) string {

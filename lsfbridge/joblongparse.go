@@ -211,7 +211,8 @@ var clauseWords = []string{
 	"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Output File <",
 	"Output File (overwrite) <", "Error File <", "Error File (overwrite) <", "Exclusive Execution", "Re-runnable", "Requeue Exit Values <",
 	"Requested Resources <", "Dependency Condition <", "User Priority <", "Specified Hosts <", "Login Shell <",
-	"Pre-execute Command <", "Post-execute Command <", "Notify when ", "Job Priority <", "Restart", "Checkpoint ", "Copy Files ",
+	"Pre-execute Command <", "Post-execute Command <", "Interactive mode", "Interactive pseudo-terminal mode",
+	"Interactive pseudo-terminal shell mode", "Notify when ", "Job Priority <", "Restart", "Checkpoint ", "Copy Files ",
 }
 
 var clauseStart = sync.OnceValue(func() *regexp.Regexp {

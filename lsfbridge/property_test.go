@@ -73,6 +73,7 @@ func drawSpec(t *rapid.T) *queue.Spec {
 		spec.RequeueExit = queue.ExitSet{1 << 3}
 		spec.NotifyBegin, spec.NotifyEnd, spec.MailUser = true, rapid.Bool().Draw(t, "notify"), "ops@example.com"
 		spec.PreExec, spec.PostExec, spec.LoginShell = "check a, b", "clean", "/bin/bash"
+		spec.Interactive = rapid.SampledFrom([]queue.Interactive{"", queue.InteractivePipes, queue.InteractiveShell}).Draw(t, "interactive")
 	}
 	return spec
 }

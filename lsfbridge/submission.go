@@ -83,6 +83,11 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 	if err := b.apply(options); err != nil {
 		return nil, err
 	}
+	if b.Spec.Interactive != "" {
+		if err := b.checkInteractive(); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case len(words) == 0 && !hasCommand(command):
 		return nil, notSubmitted("No command is specified")
@@ -217,6 +222,22 @@ func (b *submissionBuilder) option(o given) (err error) {
 	return err
 }
 
+// checkInteractive refuses what an interactive job cannot be beside.
+func (b *submissionBuilder) checkInteractive() error {
+	s, option := &b.Spec, string(b.Spec.Interactive)
+	switch {
+	case b.Wait:
+		return &UsageError{Command: "bsub"}
+	case s.Array != nil:
+		return notSubmitted("A job array cannot be interactive")
+	case s.Stdin != "" || s.Stdout != "" || s.Stderr != "":
+		return notSubmitted("-" + option + ": An interactive job has no files for its input and output")
+	case s.Rerunnable:
+		return notSubmitted("-" + option + ": An interactive job cannot be rerun")
+	}
+	return nil
+}
+
 func (b *submissionBuilder) fileOption(o given) (err error) {
 	spec := &b.Spec
 	switch o.name {
@@ -255,8 +276,8 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		if spec.MailUser, err = shortText(o); err == nil && !isMailUser(o.value) {
 			err = Refusal(printable(o.value) + ": Bad mail address")
 		}
-	case "I", "Ip", "Is", "IS", "ISp", "ISs", "IX", "tty":
-		return Refusal("Interactive jobs are not supported")
+	case "I", "Ip", "Is":
+		spec.Interactive = queue.Interactive(o.name)
 	default:
 		return Refusal("-" + o.name + ": Option is not supported")
 	}

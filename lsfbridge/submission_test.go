@@ -43,7 +43,7 @@ var daemonSays = map[string]*queue.Error{
 var differs = map[string]string{
 	"bsub_sp": "priorities are always on", "sp_high": "priorities are always on", "W_badhost": "limits are not normalised",
 	"m_notinqueue": "queues use all hosts", "is_missing": "nothing is spooled", "inter_only": "no interactive queues",
-	"I_on_batch": "interactive jobs are not there yet", "x_not_exclusive": "all queues take -x",
+	"I_on_batch": "all queues take interactive jobs", "x_not_exclusive": "all queues take -x",
 	"mem_over_queue": "queues have no memory limit", "c_over_queue": "queues have no limit of processor time", "f_bad": "-f is not there yet",
 	"lost_bsub_lost": "queues are not removed under jobs", "k_bad": "-k is not there yet",
 	"bsub_R": "unknown resources are refused", "bsub_f": "-f is not there yet",
@@ -114,8 +114,8 @@ func TestRecordedUsageErrors(t *testing.T) {
 			default:
 				_, err = ParseJobOrder(command, words[1:])
 			}
-			if strings.Contains(r.ID, "_K_I") || strings.Contains(r.ID, "bad_option_bsub") {
-				continue // -I is refused for itself; -Q is an option of LSF 10.1
+			if strings.Contains(r.ID, "bad_option_bsub") {
+				continue // -Q is an option of LSF 10.1
 			}
 			got, ok := errors.AsType[*UsageError](err)
 			if !ok || strings.TrimSuffix(line, "\n") != got.Text {
@@ -217,15 +217,18 @@ func TestSubmissionOptions(t *testing.T) {
 		t.Errorf("notes %q", got.Notes)
 	}
 	for command, want := range map[string]string{
-		"-I true":          "Interactive jobs are not supported. Job not submitted.",
-		"-k x true":        "-k: Option is not supported. Job not submitted.",
-		"-L sh true":       "sh: The login shell must be an absolute path. Job not submitted.",
-		"-env ~ true":      "Bad argument for option -env. Job not submitted.",
-		"-n 1,2,3 true":    "Bad argument for option -n. Job not submitted.",
-		"-M 0 true":        "0: MEMLIMT value should be a positive integer. Job not submitted.",
-		"-W 99999999 true": "99999999: Bad RUNLIMIT specification. Job not submitted.",
-		"-o \xff true":     "-o: argument is not text in UTF-8. Job not submitted.",
-		"-Q 0 true":        `Bad argument for option -Q: exit code "0": want 1 to 255, all, or ~ before a code that is not meant. Job not submitted.`,
+		"-Is -J a[1-2] true": "A job array cannot be interactive. Job not submitted.",
+		"-I -o out true":     "-I: An interactive job has no files for its input and output. Job not submitted.",
+		"-Ip -r true":        "-Ip: An interactive job cannot be rerun. Job not submitted.",
+		"-IX true":           "-IX: Option is not supported. Job not submitted.",
+		"-k x true":          "-k: Option is not supported. Job not submitted.",
+		"-L sh true":         "sh: The login shell must be an absolute path. Job not submitted.",
+		"-env ~ true":        "Bad argument for option -env. Job not submitted.",
+		"-n 1,2,3 true":      "Bad argument for option -n. Job not submitted.",
+		"-M 0 true":          "0: MEMLIMT value should be a positive integer. Job not submitted.",
+		"-W 99999999 true":   "99999999: Bad RUNLIMIT specification. Job not submitted.",
+		"-o \xff true":       "-o: argument is not text in UTF-8. Job not submitted.",
+		"-Q 0 true":          `Bad argument for option -Q: exit code "0": want 1 to 255, all, or ~ before a code that is not meant. Job not submitted.`,
 	} {
 		if _, err := ParseSubmission(strings.Fields(command), place("")); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %q", command, err, want)

@@ -16,7 +16,7 @@ var usages = map[string]string{
 		[-p process_limit] [-T thread_limit] [-F file_limit] [-D data_limit]
 		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
 		[-Q "exit_code ..."] [-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
-		[-ti] [-N] [-B] [-u mail_user]
+		[-ti] [-N] [-B] [-u mail_user] [-I | -Ip | -Is]
 		[command [argument ...]]`,
 	"bjobs": `bjobs [-h] [-V] [-w | -l | -UF | -X] [-a] [-d] [-p] [-s] [-r] [-A]
              [-m host_name] [-q queue_name] [-u user_name | -u all]

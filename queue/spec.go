@@ -41,6 +41,7 @@ type Spec struct {
 	PreExec     string        `json:"preExec,omitempty"`     // a shell command that must succeed before the job begins
 	PostExec    string        `json:"postExec,omitempty"`    // one to run when it has ended
 	LoginShell  string        `json:"loginShell,omitempty"`  // that makes its environment; an absolute path
+	Interactive Interactive   `json:"interactive,omitempty"` // it speaks with its submitter; no arrays
 	Priority    int           `json:"priority,omitempty"`    // within the queue, higher first
 	Hold        bool          `json:"hold,omitempty"`        // submitted as PSUSP
 	Rerunnable  bool          `json:"rerunnable,omitempty"`  // run again when its host is lost
@@ -51,6 +52,16 @@ type Spec struct {
 	// RequeueExit are the exit codes with which it runs again; empty = those of its queue.
 	RequeueExit ExitSet `json:"requeueExit,omitzero"`
 }
+
+// Interactive is how a job speaks with the client that submitted it, in LSF's options.
+type Interactive string
+
+// The ways. A job that is not interactive has none.
+const (
+	InteractivePipes    Interactive = "I"
+	InteractiveTerminal Interactive = "Ip" // a pseudo-terminal
+	InteractiveShell    Interactive = "Is" // likewise
+)
 
 // Need is what each slot of a job needs beyond the slot itself. It is comparable: equal needs form one class.
 type Need struct {

@@ -170,6 +170,15 @@ func checkSpec(s *Spec) error {
 	case !s.Limits.valid():
 		return bad("limits %+v", s.Limits)
 	}
+	switch s.Interactive {
+	case "":
+	case InteractivePipes, InteractiveTerminal, InteractiveShell:
+		if s.Array != nil {
+			return bad("an array cannot be interactive")
+		}
+	default:
+		return bad("no way to be interactive is called %q", s.Interactive)
+	}
 	if s.LoginShell != "" && s.LoginShell[0] != '/' {
 		return bad("login shell %q is no absolute path", s.LoginShell)
 	}

@@ -21,6 +21,7 @@ type submitter interface {
 	Submit(context.Context, queue.Spec) (wire.Submitted, error)
 	Queues(context.Context) ([]queue.QueueInfo, error)
 	Wait(context.Context, queue.ID) (queue.Job, error)
+	Attach(context.Context, queue.ID) (*wire.Conn, error)
 }
 
 var _ submitter = (*wire.Client)(nil)
@@ -32,10 +33,14 @@ func newBsubCommand() *cobra.Command {
 		Long: `Submit a job with LSF's options; bsub -h lists them. Without a command the script on standard input is the job,
 and its #BSUB lines are options; those of the command line win.
 
-Exit codes: 0 submitted; 255 not submitted; with -K the job's own exit code.`,
+With -I the job speaks with this terminal: what it writes is shown, what is typed is its input, and Ctrl-C is passed on. -Ip and
+-Is give it a terminal of its own. When bsub goes, such a job is ended.
+
+Exit codes: 0 submitted; 255 not submitted; with -K and -I the job's own exit code.`,
 		Example: `  bsub -o out.%J -n 4 -R "rusage[mem=2000] span[hosts=1]" ./solve input
   bsub -J "sweep[1-500]%20" -o out.%J.%I ./run.sh
   bsub -w "done(sweep)" -K ./collect.sh
+  bsub -Is bash
   bsub < job.sh`,
 	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
 		place, err := submitPlace(c)
@@ -103,6 +108,9 @@ func bsub(ctx context.Context, c *lsfCall, place lsfbridge.SubmitPlace, client s
 	}
 	for _, note := range submitted.Notes {
 		c.say("bsub: " + note)
+	}
+	if spec.Interactive != "" {
+		return c.interact(ctx, client, submitted.ID, spec.Interactive)
 	}
 	if !submission.Wait {
 		return lsfDone, nil

@@ -55,6 +55,9 @@ func (f *fakeDaemon) Submit(_ context.Context, spec queue.Spec) (wire.Submitted,
 	return done, nil
 }
 
+// Attach is tested with a daemon: TestInteractiveJobs.
+func (f *fakeDaemon) Attach(context.Context, queue.ID) (*wire.Conn, error) { return nil, f.err }
+
 func (f *fakeDaemon) Wait(_ context.Context, id queue.ID) (queue.Job, error) {
 	for _, j := range f.jobs {
 		if j.ID == id {
@@ -246,7 +249,7 @@ func TestCommands(t *testing.T) {
 		{"bsub -K sleep 1", 0, "Job <1> is submitted to default queue <normal>.\n", "<<Waiting for dispatch ...>>\n<<Job is finished>>\n"},
 		{"bsub -b 23:59 sleep 1", 0, "Job <1> is submitted to default queue <normal>.\n", "Job will be scheduled after Fri Nov 20 23:59:00 2026\n"},
 		{"bsub", 255, "", "No command is specified. Job not submitted.\n"},
-		{"bsub -I true", 255, "", "Interactive jobs are not supported. Job not submitted.\n"},
+		{"bsub -IX true", 255, "", "-IX: Option is not supported. Job not submitted.\n"},
 		{"bjobs", 0, header +
 			"1       ann     RUN   normal     m1          n1          sleep 600  Nov 20 22:48\n" +
 			"                                             n1\n" +

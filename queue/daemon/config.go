@@ -42,6 +42,7 @@ type Config struct {
 	OutputBytes  int64         // kept of each stream of an ended job: its end (1 MiB)
 	KillGrace    time.Duration // between INT, TERM and KILL of a job that is to end (10 s)
 	LimitWarning time.Duration // between USR2 and INT of a job that has reached its run limit (10 min)
+	AttachWithin time.Duration // how long an interactive job runs without its client (30 s)
 	CompactEvery time.Duration // between compactions of the journal (10 min)
 }
 
@@ -60,9 +61,9 @@ func (c *Config) complete() error {
 	if c.Journal == nil {
 		return errors.New("no journal is configured")
 	}
-	if c.Heartbeat < 0 || c.LimitWarning < 0 || c.CompactEvery < 0 {
-		return fmt.Errorf("heartbeat %v, limit warning %v, time between compactions %v: want positive durations",
-			c.Heartbeat, c.LimitWarning, c.CompactEvery)
+	if c.Heartbeat < 0 || c.LimitWarning < 0 || c.AttachWithin < 0 || c.CompactEvery < 0 {
+		return fmt.Errorf("heartbeat %v, limit warning %v, attach within %v, time between compactions %v: want positive durations",
+			c.Heartbeat, c.LimitWarning, c.AttachWithin, c.CompactEvery)
 	}
 	if c.OutputBytes < 0 || c.OutputBytes > MaxOutputBytes {
 		return fmt.Errorf("output of %d bytes kept: want 0 to %d", c.OutputBytes, MaxOutputBytes)
@@ -75,6 +76,7 @@ func (c *Config) complete() error {
 	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
 	c.OutputBytes = cmp.Or(c.OutputBytes, 1<<20)
 	c.LimitWarning = cmp.Or(c.LimitWarning, 10*time.Minute)
+	c.AttachWithin = cmp.Or(c.AttachWithin, 30*time.Second)
 	c.CompactEvery = cmp.Or(c.CompactEvery, 10*time.Minute)
 	if c.MasterHost == "" {
 		name, err := os.Hostname()

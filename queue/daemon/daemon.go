@@ -46,7 +46,7 @@ type Daemon struct {
 	stop     sync.Once
 	services sync.WaitGroup
 
-	hosting, streaming, waiting, uploading, fetching gate
+	hosting, streaming, waiting, uploading, fetching, attaching gate
 
 	mu      sync.Mutex
 	closing bool
@@ -57,15 +57,16 @@ type Daemon struct {
 
 // owned is what only the owner goroutine touches.
 type owned struct {
-	q        *queue.Queue // nil after it could not be built anew
-	events   []queue.Event
-	sessions map[string]*session // joined hosts
-	fresh    map[string]bool     // hosts whose newest session has said nothing yet: their token is good again
-	waiters  map[int64]map[*waiter]bool
-	weights  map[string]float64 // of queues, where they are not the configuration's
-	anew     bool               // the queue was made anew since it last scheduled
-	cause    error              // why the journal cannot be written; nil = it can
-	retryAt  time.Time
+	q         *queue.Queue // nil after it could not be built anew
+	events    []queue.Event
+	sessions  map[string]*session // joined hosts
+	fresh     map[string]bool     // hosts whose newest session has said nothing yet: their token is good again
+	waiters   map[int64]map[*waiter]bool
+	terminals map[queue.ID]*terminal // clients of interactive jobs
+	weights   map[string]float64     // of queues, where they are not the configuration's
+	anew      bool                   // the queue was made anew since it last scheduled
+	cause     error                  // why the journal cannot be written; nil = it can
+	retryAt   time.Time
 }
 
 // Open replays the journal and starts the daemon; hosts that had joined are unavailable until they come back.
@@ -78,11 +79,11 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 		requests: make(chan *request, maxQueued), quit: make(chan struct{}), ended: make(chan struct{}),
 		happened: make(chan struct{}, 1),
 		hosting:  newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
-		fetching: newGate(maxFetches),
-		closers:  make(map[*closer]struct{}),
+		fetching: newGate(maxFetches), attaching: newGate(maxTerminals),
+		closers: make(map[*closer]struct{}),
 		owned: owned{
 			events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
-			waiters: make(map[int64]map[*waiter]bool),
+			waiters: make(map[int64]map[*waiter]bool), terminals: make(map[queue.ID]*terminal),
 		},
 	}
 	settings, err := config.settings()

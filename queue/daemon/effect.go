@@ -26,6 +26,7 @@ func (d *Daemon) effect(events []queue.Event) {
 		case queue.JobResumed:
 			d.sendSignal(e, sigCont)
 		case queue.JobFinished:
+			d.endTerminal(e)
 			d.wake(e.Job.Job)
 			d.notify(e)
 		case queue.HostRemoved:
@@ -42,6 +43,9 @@ func (d *Daemon) sendStart(a queue.Attempt, placement []queue.Placement) {
 		return
 	}
 	s.send(start(d.startMessage(job, a, placement)))
+	if job.Spec.Interactive != "" {
+		d.startTerminal(a, s.host)
+	}
 }
 
 // sendSignal has the host of a placed job signal its processes. A host without a session is told what still matters when it

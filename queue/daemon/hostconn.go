@@ -46,7 +46,7 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	}
 	hello := first.GetHello()
 	s := newSession(hello.GetHost(), conn)
-	s.peeks = hello.GetPeeks()
+	s.peeks, s.speaks = hello.GetPeeks(), hello.GetTerminals()
 	if err := d.join(ctx, s, hello); err != nil {
 		d.turnAway(s, err)
 		return
@@ -152,6 +152,9 @@ func (d *Daemon) catchUp(s *session, r queue.Rejoin) {
 	for _, a := range r.Start {
 		if job, ok := d.q.Job(a.ID); ok && job.Attempt == a.Attempt {
 			s.send(start(d.startMessage(job, a, job.Placement)))
+			if job.Spec.Interactive != "" {
+				d.startTerminal(a, s.host)
+			}
 		}
 	}
 	for _, g := range r.Signal {
@@ -204,6 +207,9 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 		switch body := m.Body.(type) {
 		case *wire.HostMessage_Heartbeat:
 			s.send(heartbeatAck(body.Heartbeat.GetNumber()))
+			continue
+		case *wire.HostMessage_Terminal:
+			s.said(body.Terminal)
 			continue
 		case *wire.HostMessage_Usages:
 			s.measured(body.Usages)

@@ -40,6 +40,7 @@ func (s *session) forget(a queue.Attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, a)
+	delete(s.terminals, a)
 }
 
 // addLive fills in what running jobs use. It is for the owner.

@@ -29,6 +29,7 @@ func (d *Daemon) routes() {
 		"POST /v1/jobs/act":        d.actOnJobs,
 		"GET /v1/jobs/{id}/wait":   d.waitForJob,
 		"POST /v1/jobs/{id}/peek":  d.peek,
+		"GET /v1/jobs/{id}/attach": d.attach,
 		"POST /v1/await":           d.await,
 		"POST /v1/history/jobs":    d.queryPast,
 		"POST /v1/history/summary": d.summarizePast,

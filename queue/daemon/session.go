@@ -29,6 +29,8 @@ type session struct {
 	asked   int64
 
 	live      map[queue.Attempt]*queue.Live // what its jobs use
+	terminals map[queue.Attempt]*terminal   // clients of its interactive jobs
+	speaks    bool                          // it runs such jobs
 	unfetched []*wire.Kept                  // outputs that the host keeps, oldest first
 	fetchable chan struct{}                 // has an element when there may be some
 }
@@ -36,7 +38,7 @@ type session struct {
 func newSession(host string, conn *wire.Conn) *session {
 	return &session{
 		host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output), fetchable: make(chan struct{}, 1),
-		live: make(map[queue.Attempt]*queue.Live),
+		live: make(map[queue.Attempt]*queue.Live), terminals: make(map[queue.Attempt]*terminal),
 	}
 }
 

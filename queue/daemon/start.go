@@ -30,12 +30,23 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
 		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.settings.Load().KillGrace), Limits: limitsMessage(&limits),
-		KeepBytes: d.keepBytes(), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
+		KeepBytes: d.keepBytes(), Terminal: terminalOf(s.Interactive), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.settings.Load().Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
 	}
+}
+
+// terminalOf is how a job speaks with its submitter, as hosts know it.
+func terminalOf(i queue.Interactive) int32 {
+	switch i {
+	case queue.InteractivePipes:
+		return 1
+	case queue.InteractiveTerminal, queue.InteractiveShell:
+		return 2
+	}
+	return 0
 }
 
 func (d *Daemon) keepBytes() int64 {

@@ -40,6 +40,7 @@ type entry struct {
 	ended    *wire.Ended
 	usage    *wire.Usage // the newest
 	disowned bool        // the daemon does not want to hear of it
+	attended bool        // it speaks with its submitter
 	// signalled says that the daemon had a signal sent to it.
 	signalled bool
 }

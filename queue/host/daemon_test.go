@@ -77,6 +77,9 @@ type daemon struct {
 	reports map[attemptKey]int // how often Ended came
 	drains  int
 	usages  map[attemptKey]*wire.Usage
+	heard   map[attemptKey][]byte  // from interactive jobs
+	credit  map[attemptKey]int64   // that they gave
+	takes   bool                   // they get credit for all that they say
 	outputs map[int64]*wire.Output // answers to Peek, by number
 	asked   int64                  // questions of fetch
 	welcome wire.Welcome
@@ -94,7 +97,7 @@ func newDaemon(t testing.TB) *daemon {
 	}
 	d := &daemon{
 		t: t, socket: filepath.Join(dir, "s"), started: map[attemptKey]*wire.Started{}, ended: map[attemptKey]*wire.Ended{},
-		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, changed: make(chan struct{}),
+		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, heard: map[attemptKey][]byte{}, credit: map[attemptKey]int64{}, changed: make(chan struct{}),
 		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(100 * time.Millisecond)},
 	}
 	if d.listener, err = net.Listen("unix", d.socket); err != nil {
@@ -165,6 +168,13 @@ func (d *daemon) answer(m *wire.HostMessage) wire.Message {
 	case *wire.HostMessage_Heartbeat:
 		if !d.mute {
 			return &wire.DaemonMessage{Body: &wire.DaemonMessage_HeartbeatAck{HeartbeatAck: &wire.HeartbeatAck{Number: body.Heartbeat.Number}}}
+		}
+	case *wire.HostMessage_Terminal:
+		key, m := keyOf(body.Terminal.GetAttempt()), body.Terminal
+		d.heard[key] = append(d.heard[key], m.GetData()...)
+		d.credit[key] += m.GetCredit()
+		if n := len(m.GetData()); d.takes && n > 0 {
+			return &wire.DaemonMessage{Body: &wire.DaemonMessage_Terminal{Terminal: &wire.Terminal{Attempt: m.GetAttempt(), Credit: int64(n)}}}
 		}
 	case *wire.HostMessage_Usages:
 		for _, u := range body.Usages.GetUsages() {

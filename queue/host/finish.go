@@ -27,6 +27,12 @@ const (
 // only the host's log tells.
 func (k *keeper) finish(j *job) {
 	p := &j.ready
+	if j.tty != nil {
+		if j.discard {
+			j.tty.hangUp()
+		}
+		j.tty.finish()
+	}
 	for _, c := range []*capture{p.out, p.errOut} {
 		if c != nil {
 			c.finish(outputPatience)

@@ -40,6 +40,7 @@ type job struct {
 	start *wire.Start
 	phase phase
 	ready prepared
+	tty   *terminal // of an interactive job, else nil
 
 	stage         stage
 	pid           int  // of the stage's main process, which leads its session; 0 before the first fork

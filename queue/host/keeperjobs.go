@@ -20,6 +20,9 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Peek:
 		k.peek(body)
 		return
+	case *wire.Terminal:
+		k.terminal(body)
+		return
 	case *wire.Fetched:
 		k.fetched(keyOf(body.GetAttempt()))
 		return
@@ -48,8 +51,9 @@ func (k *keeper) accept(s *wire.Start) {
 		return
 	}
 	k.jobs[j.key] = j
+	j.tty = newTerminal(j.key, s.GetTerminal(), func(f *frame) { k.out.send(f) })
 	go func() {
-		ready, err := k.prepare(s, j.key)
+		ready, err := k.prepare(s, j.key, j.tty)
 		j.ready = ready
 		if err != nil {
 			j.fail(err, time.Now())

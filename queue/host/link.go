@@ -30,6 +30,7 @@ const (
 	frameRenew                          // number: end all jobs when the boot clock shows this
 	framePeek                           // body
 	frameFetched                        // body
+	frameTerminal                       // body; from the keeper, too
 	// From the keeper.
 	frameReady   // text: the directories that it removes when it ends, NUL between them
 	frameStarted // body
@@ -59,6 +60,8 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Ended)
 	case framePeek:
 		return new(wire.Peek)
+	case frameTerminal:
+		return new(wire.Terminal)
 	case frameFetched:
 		return new(wire.Fetched)
 	case frameOutput:

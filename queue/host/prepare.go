@@ -52,7 +52,7 @@ export LS_JOBPID
 
 // prepare gets everything that a job needs, with the rights of its user. On error it has released what it had, but the
 // account, cwd and out, which serve to tell the user.
-func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) {
+func (k *keeper) prepare(s *wire.Start, key attemptKey, tty *terminal) (p prepared, err error) {
 	p.cwdFD = -1
 	defer func() {
 		if err != nil {
@@ -65,10 +65,7 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey) (p prepared, err error) 
 	if p.cwd, p.cwdFD, err = enterable(p.account, s.GetCwd()); err != nil {
 		return p, err
 	}
-	if err := k.openOutputs(&p, s, key); err != nil {
-		return p, err
-	}
-	if p.stdin, err = openInput(p.account, p.cwd, s.GetStdin()); err != nil {
+	if err := k.openStreams(&p, s, key, tty); err != nil {
 		return p, err
 	}
 	if err := k.writeScript(&p, s.GetCommand(), key); err != nil {
@@ -123,6 +120,19 @@ func enterable(a *account, submission string) (cwd string, fd int, err error) {
 		return submission, -1, err
 	}
 	return filepath.Clean(cwd), fd, nil
+}
+
+func (k *keeper) openStreams(p *prepared, s *wire.Start, key attemptKey, tty *terminal) (err error) {
+	if tty != nil {
+		p.stdin, p.stdout, err = tty.open(p.account)
+		p.stderr = p.stdout
+		return err
+	}
+	if err := k.openOutputs(p, s, key); err != nil {
+		return err
+	}
+	p.stdin, err = openInput(p.account, p.cwd, s.GetStdin())
+	return err
 }
 
 func (k *keeper) openOutputs(p *prepared, s *wire.Start, key attemptKey) (err error) {

@@ -236,7 +236,7 @@ func (s *session) connected(d dialed, now time.Time) {
 	}()
 	hello := &wire.Hello{
 		Host: s.config.Name, Token: s.token, Session: s.secret, Version: s.config.Version, Pid: int32(os.Getpid()),
-		Location: s.config.Location, Peeks: true,
+		Location: s.config.Location, Peeks: true, Terminals: true,
 	}
 	for _, key := range s.known.keys() {
 		if !s.known.entries[key].disowned {
@@ -270,6 +270,7 @@ func (s *session) disconnect() {
 	if s.conn == nil {
 		return
 	}
+	s.hangUp()
 	s.conn.out.close()
 	if err := s.conn.conn.Close(); err != nil {
 		s.log.WithError(err).Debug("close connection")

@@ -144,6 +144,9 @@ func (k *keeper) spawn(j *job, c command) (err error) {
 		c.files = []uintptr{null.Fd(), null.Fd(), null.Fd()}
 	}
 	attributes := &syscall.ProcAttr{Env: c.env, Files: c.files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
+	if j.stage == stageMain && j.tty != nil && j.tty.pseudo {
+		attributes.Sys.Setctty = true // its standard input
+	}
 	if a := j.ready.account; !a.own {
 		attributes.Sys.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
 	}

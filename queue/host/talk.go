@@ -50,6 +50,10 @@ func (s *session) serve(m *wire.DaemonMessage, now time.Time) error {
 		s.heartbeatAck(body.HeartbeatAck.GetNumber(), now)
 	case *wire.DaemonMessage_Peek:
 		s.peek(body.Peek)
+	case *wire.DaemonMessage_Terminal:
+		if e := s.known.entries[keyOf(body.Terminal.GetAttempt())]; e != nil && e.attended && e.ended == nil {
+			s.runner.send(&frame{kind: frameTerminal, body: body.Terminal})
+		}
 	case *wire.DaemonMessage_Fetched:
 		delete(s.kept, keyOf(body.Fetched.GetAttempt()))
 		s.runner.send(&frame{kind: frameFetched, body: body.Fetched})
@@ -146,6 +150,7 @@ func (s *session) start(m *wire.Start, now time.Time) {
 		return
 	}
 	if why == "" {
+		s.known.entries[key].attended = m.GetTerminal() != terminalNone
 		s.runner.send(f)
 		return
 	}
@@ -204,12 +209,24 @@ func (s *session) fromRunner(f *frame) {
 	case *wire.Usages:
 		s.usages(body)
 		return
+	case *wire.Terminal:
+		s.tell(&wire.HostMessage{Body: &wire.HostMessage_Terminal{Terminal: body}})
+		return
 	}
 	switch f.kind {
 	case frameExpired:
 		s.expire(fmt.Sprintf("no answer for the lease of %v", s.lease), time.Now())
 	case frameLog:
 		s.log.Warn(f.text)
+	}
+}
+
+// hangUp tells interactive jobs that nobody is there any more: what they and their clients said to each other may be lost.
+func (s *session) hangUp() {
+	for _, key := range s.known.keys() {
+		if e := s.known.entries[key]; e.attended && e.ended == nil {
+			s.runner.send(&frame{kind: frameTerminal, body: &wire.Terminal{Attempt: key.wire(), Hangup: true}})
+		}
 	}
 }
 

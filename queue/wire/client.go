@@ -43,6 +43,7 @@ type Options struct {
 type Client struct {
 	where endpoint
 	token string
+	tls   *tls.Config
 	http  *http.Client
 }
 
@@ -52,7 +53,7 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{where: where}
+	c := &Client{where: where, tls: o.TLS}
 	if path := cmp.Or(o.TokenFile, os.Getenv(EnvToken)); where.socket == "" && path != "" {
 		if c.token, err = readToken(path); err != nil {
 			return nil, err

@@ -26,9 +26,13 @@ const (
 
 // Accept upgrades the HTTP/1.1 connection of a host, for the daemon. On error it has answered the request.
 func Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), upgradeProtocol) || r.ProtoMajor != 1 {
-		err := &queue.Error{Kind: queue.KindInvalid, Text: "want an HTTP/1.1 request with Upgrade: " + upgradeProtocol}
-		w.Header().Set("Upgrade", upgradeProtocol)
+	return accept(w, r, upgradeProtocol)
+}
+
+func accept(w http.ResponseWriter, r *http.Request, protocol string) (*Conn, error) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), protocol) || r.ProtoMajor != 1 {
+		err := &queue.Error{Kind: queue.KindInvalid, Text: "want an HTTP/1.1 request with Upgrade: " + protocol}
+		w.Header().Set("Upgrade", protocol)
 		WriteError(w, err)
 		return nil, err
 	}
@@ -38,7 +42,7 @@ func Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 		WriteError(w, err)
 		return nil, err
 	}
-	answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgradeProtocol + "\r\n\r\n"
+	answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + "\r\n\r\n"
 	err = raw.SetDeadline(time.Time{})
 	if err == nil {
 		_, err = io.WriteString(raw, answer)
@@ -62,22 +66,23 @@ func DialHost(ctx context.Context, api string, config *tls.Config) (*Conn, error
 	if err != nil {
 		return nil, where.unreachable(err)
 	}
-	conn, err := upgrade(ctx, raw, where.base)
+	conn, err := upgrade(ctx, raw, where.base+HostPath, upgradeProtocol, http.Header{})
 	if err != nil {
 		return nil, fmt.Errorf("join daemon at %s: %w", api, errors.Join(err, raw.Close()))
 	}
 	return conn, nil
 }
 
-func upgrade(ctx context.Context, raw net.Conn, base string) (*Conn, error) {
+func upgrade(ctx context.Context, raw net.Conn, url, protocol string, header http.Header) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // an error shows in the read
 	defer stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+HostPath, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
+	request.Header = header
 	request.Header.Set("Connection", "Upgrade")
-	request.Header.Set("Upgrade", upgradeProtocol)
+	request.Header.Set("Upgrade", protocol)
 	if err := request.Write(raw); err != nil {
 		return nil, err
 	}
