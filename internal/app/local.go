@@ -79,7 +79,8 @@ func OpenCluster(ctx context.Context, cfg LocalConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	master, err := minimesos.Start(ctx, minimesos.Config{
+	// It ends with Close, not with ctx: what runs on it is to end before it.
+	master, err := minimesos.Start(context.WithoutCancel(ctx), minimesos.Config{
 		Listen: cfg.MasterListen, WorkDir: sandboxes, Agents: agents, AllocationInterval: cfg.AllocationInterval, Logger: cfg.Log,
 	})
 	if err != nil {
