@@ -264,11 +264,14 @@ func (f *Fleet) makeRoom(p plan) {
 	starved := f.now.Sub(f.first.since) >= f.cfg.IdleTimeout
 	var chosen []*member
 	for _, m := range f.order {
-		if m.State != Open || !f.counts(m) {
+		if !f.counts(m) {
 			continue
 		}
 		if c.suits(m) {
-			return // its turn comes there
+			return // its turn comes there, now or when the host has joined
+		}
+		if m.State != Open {
+			continue
 		}
 		if m.view.Used == 0 && f.useless(m) || starved {
 			chosen = append(chosen, m)
