@@ -32,6 +32,7 @@ var lsfText = map[queue.Code]struct {
 	queue.GroupExists:      {"Job group exists already", true},
 	queue.GroupBusy:        {"The job group is not empty", true},
 	queue.GroupDenied:      {"User permission denied", false},
+	queue.NoRoom:           {"Not enough hosts to run the job", false},
 	queue.BadGroup:         {"Bad job group name", true},
 }
 

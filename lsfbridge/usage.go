@@ -41,6 +41,7 @@ var usages = map[string]string{
 	"bgmod":   `bgmod [-h] [-V] [-L limit | -Ln] job_group_name`,
 	"bgdel":   `bgdel [-h] [-V] [-u user_name | -u all] job_group_name | 0`,
 	"bjgroup": `bjgroup [-h] [-V] [-N] [-s [group_name]]`,
+	"brun":    `brun [ -h ] [ -V ] [ -f ] [ -b ] -m host_name ... jobId | "jobId[index]"`,
 	"btop":    `btop [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bbot":    `bbot [-h] [-V] jobId | "jobId[index]" [position]`,
 	"bparams": `bparams [-h] [-V] [-l]`,

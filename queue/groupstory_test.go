@@ -38,3 +38,12 @@ func (s *story) group(out *strings.Builder, by queue.Actor, cmd, path, text stri
 	}
 	return nil
 }
+
+// places reads a,b*2.
+func (s *story) places(text string) (on []queue.Placement) {
+	for name := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' }) {
+		name, slots, _ := strings.Cut(name, "*")
+		on = append(on, queue.Placement{Host: name, Slots: s.number(cmp.Or(slots, "0"))})
+	}
+	return on
+}

@@ -188,6 +188,8 @@ func (s *story) run(out *strings.Builder, cmd string, args []string, opts map[st
 		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], opts["attempt"], "1")), queue.Result{ExitCode: 1, PreExecFailed: true})
 	case "done":
 		return s.q.Finished(s.now, s.id(args[0]), s.number(cmp.Or(args[1], "1")), queue.Result{ExitCode: s.number(cmp.Or(opts["code"], "0")), Reason: opts["reason"]})
+	case "force":
+		return s.q.Force(s.now, by, s.id(args[0]), s.places(opts["on"]))
 	case "group-add", "group-limit", "group-remove", "groups-clean", "groups":
 		return s.group(out, by, cmd, args[0], opts["limit"])
 	default:

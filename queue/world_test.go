@@ -201,7 +201,9 @@ func (w *world) command() {
 	}
 	by := Actor{User: []string{"ann", "bob"}[w.intn(2, "by")], Admin: w.intn(2, "admin") == 0}
 	var err error
-	switch w.intn(12, "command") {
+	switch w.intn(13, "command") {
+	case 12:
+		err = w.force(by, id)
 	case 11:
 		err = w.groupCommand(by)
 	case 10:

@@ -22,7 +22,7 @@ import (
 var lsfCommands = []func() *cobra.Command{
 	newBsubCommand, newBjobsCommand, newBkillCommand, newBstopCommand, newBresumeCommand,
 	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand, newBhistCommand, newBacctCommand, newBpeekCommand, newBwaitCommand, newBmodCommand,
-	newBgaddCommand, newBgmodCommand, newBgdelCommand, newBjgroupCommand,
+	newBgaddCommand, newBgmodCommand, newBgdelCommand, newBjgroupCommand, newBrunCommand,
 	newBadminCommand, newLshostsCommand, newLsloadCommand,
 	newBqueuesCommand, newBhostsCommand,
 	newLsidCommand,

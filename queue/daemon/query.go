@@ -209,6 +209,8 @@ func orderOf(ask wire.ActRequest, by queue.Actor) (func(*queue.Queue, time.Time,
 		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Requeue(now, by, id, ask.Rerun) }), nil
 	case wire.Switch:
 		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Switch(now, by, id, ask.Queue) }), nil
+	case wire.ForceRun:
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Force(now, by, id, ask.Hosts) }), nil
 	case wire.Modify:
 		change, err := modification(&ask)
 		if err != nil {

@@ -62,6 +62,7 @@ const (
 	Switch    Action = "switch" // to Queue
 	Top       Action = "top"    // to Position from the top, 0 meaning 1
 	Bottom    Action = "bottom" // likewise from the bottom
+	ForceRun  Action = "run"    // on Hosts, at once; for administrators
 	Modify    Action = "modify" // the Fields of its spec become those of Spec
 )
 
@@ -76,6 +77,8 @@ type ActRequest struct {
 
 	Position int         `json:"position,omitempty"`
 	Rerun    queue.Rerun `json:"rerun,omitzero"` // of Requeue
+	// Hosts are where ForceRun starts a job, in this order: on so many slots at most, 0 = as many as are free.
+	Hosts []queue.Placement `json:"hosts,omitempty"`
 	Fields   []Field     `json:"fields,omitempty"`
 	Spec     *queue.Spec `json:"spec,omitempty"`
 }
@@ -188,6 +191,21 @@ type Params struct {
 	MaxArray      int           `json:"maxArray"`    // the highest index of an array
 	MaxJobs       int           `json:"maxJobs"`     // jobs and started elements in memory
 	KillGrace     time.Duration `json:"killGrace"`   // between INT, TERM and KILL
+
+	Project        string `json:"project"`        // of jobs that ask for none
+	PreExecRetries int    `json:"preExecRetries"` // failures in a row of a pre-execution command until a job is held
+}
+
+// ReconfigureRequest asks for the configuration files to be read anew.
+type ReconfigureRequest struct {
+	CheckOnly bool `json:"checkOnly,omitempty"` // nothing is put in force
+}
+
+// Reconfigured is the answer. With problems, nothing was put in force.
+type Reconfigured struct {
+	Applied  bool     `json:"applied"`
+	Problems []string `json:"problems,omitempty"` // one line each, with file and line
+	Warnings []string `json:"warnings,omitempty"` // likewise
 }
 
 // Waited is the answer of GET /v1/jobs/{id}/wait.
