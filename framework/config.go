@@ -55,6 +55,8 @@ type Config struct {
 	HostImage string
 	// HostNetwork names a network of the agents that hosts are attached to; "" = the agent's own.
 	HostNetwork string
+	// Profiles are kinds of host for the jobs of queues that name them (queue.QueueSpec.Profile); see AddProfile.
+	Profiles map[string]Profile
 	// NewFrameworkID allows a new framework id, and forgets all hosts, when the master says that ours was removed. Without
 	// it that is the end: ErrRemoved.
 	NewFrameworkID bool

@@ -336,3 +336,58 @@ func (b *fakeBatch) revocable(host string) bool {
 	h := b.hosts[host]
 	return h != nil && h.Revocable
 }
+
+// TestAddProfile reads what is given on the command line.
+func TestAddProfile(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Master, cfg.User, cfg.HostImage = "http://127.0.0.1:1", "root", "docker://base"
+	name, err := cfg.AddProfile("gpu:slot-cpus=2.5, slot-mem=8192,max-host-slots=4,slot-disk=10,image=docker://cuda:12,network=fast")
+	if err != nil || name != "gpu" {
+		t.Fatal(name, err)
+	}
+	want := Profile{fleet.Profile{SlotCPUs: 2.5, SlotMemMiB: 8192, SlotDiskMiB: 10, MaxHostSlots: 4}, "docker://cuda:12", "fast"}
+	if err := cfg.check(); err != nil || cfg.Profiles["gpu"] != want || cfg.Fleet.Profiles["gpu"] != want.Profile {
+		t.Errorf("%+v, %v", cfg.Profiles, err)
+	}
+	for _, text := range []string{
+		"", "gpu", ":slot-mem=1", "gpu:slot-mem=1", "x:", "x:slot-mem", "x:slot-mem=-1", "x:slot-cpus=0", "x:slot-cpus=NaN", "x:mem=1", "x:image=http://y",
+		"x:network=a b", "x:slot-mem=1,,",
+	} {
+		if _, err := cfg.AddProfile(text); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for profile, image := range map[string]string{"gpu": "cuda:12", "": "base", "gone": "base"} {
+		host := fleet.Host{Spec: queue.HostSpec{Name: "h", Profile: profile}}
+		task := taskInfo(&cfg, host, queue.HostCommand{Argv: []string{"sluice"}}, nil)
+		if got := task.Container.Mesos.Image.Docker.Name; got != image {
+			t.Errorf("profile %q: image %s", profile, got)
+		}
+	}
+}
+
+// TestProfiles: jobs of a profile get a host of their own, beside that of others.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, minimesos.Config{})
+	if _, err := r.cfg.AddProfile("fat:slot-cpus=2,slot-mem=512"); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.want(4, queue.Demand{Slots: 1, Count: 2, Need: queue.Need{Profile: "fat"}}, queue.Demand{Slots: 1, Count: 2})
+	kinds := r.batch.kinds()
+	if len(kinds) != 2 || kinds["fat"] != 2 || kinds[""] != 2 {
+		t.Errorf("slots by profile %v", kinds)
+	}
+}
+
+// kinds are the slots by profile.
+func (b *fakeBatch) kinds() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	slots := map[string]int{}
+	for _, h := range b.hosts {
+		slots[h.Profile] += h.Slots
+	}
+	return slots
+}

@@ -44,9 +44,12 @@ func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []me
 		tags = map[string]string{}
 	}
 	tags["slots"] = strconv.Itoa(h.Spec.Slots)
+	if h.Spec.Profile != "" {
+		tags["profile"] = h.Spec.Profile
+	}
 	task := mesos.TaskInfo{
 		Name: h.Name(), TaskID: mesos.TaskID{Value: h.Name()}, AgentID: mesos.AgentID{Value: h.Agent},
-		Resources: resources, Command: info, Labels: labels(tags), Container: container(c),
+		Resources: resources, Command: info, Labels: labels(tags), Container: container(c.surroundings(h.Spec.Profile)),
 		Discovery:  &mesos.DiscoveryInfo{Visibility: mesos.FRAMEWORK, Name: optional(c.Name), Labels: labels(tags)},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: c.KillGrace.Nanoseconds()}},
 	}
@@ -57,32 +60,26 @@ func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []me
 }
 
 // container is what the Mesos containerizer makes for a host beside its sandbox; nil = nothing.
-func container(c *Config) *mesos.ContainerInfo {
-	if c.HostImage == "" && c.HostNetwork == "" {
+func container(image, network string) *mesos.ContainerInfo {
+	if image == "" && network == "" {
 		return nil
 	}
 	kind := mesos.ContainerInfo_MESOS
 	info := &mesos.ContainerInfo{Type: &kind}
-	if c.HostImage != "" {
+	if image != "" {
 		docker := mesos.Image_DOCKER
 		info.Mesos = &mesos.ContainerInfo_MesosInfo{
-			Image: &mesos.Image{Type: &docker, Docker: &mesos.Image_Docker{Name: strings.TrimPrefix(c.HostImage, dockerScheme)}},
+			Image: &mesos.Image{Type: &docker, Docker: &mesos.Image_Docker{Name: strings.TrimPrefix(image, dockerScheme)}},
 		}
 	}
-	if c.HostNetwork != "" {
-		info.NetworkInfos = []mesos.NetworkInfo{{Name: &c.HostNetwork}}
+	if network != "" {
+		info.NetworkInfos = []mesos.NetworkInfo{{Name: &network}}
 	}
 	return info
 }
 
-const (
-	dockerScheme = "docker://"
-	maxImageName = 512
-)
-
 // checkTask finds what is wrong with how hosts are to run.
 func (c *Config) checkTask() error {
-	image := strings.TrimPrefix(c.HostImage, dockerScheme)
 	switch {
 	case c.KillGrace < 0:
 		return fmt.Errorf("check framework: kill grace is %v: want a time from 0", c.KillGrace)
@@ -91,10 +88,9 @@ func (c *Config) checkTask() error {
 	case c.HostMaxTime != 0 && c.HostMaxTime <= c.Fleet.HostTTL:
 		return fmt.Errorf("check framework: hosts are drained at the age of %v but killed with their jobs at %v: leave time for the jobs",
 			c.Fleet.HostTTL, c.HostMaxTime)
-	case c.HostImage != "" && (image == "" || strings.Contains(image, "://") || strings.ContainsAny(image, " \t\r\n") || len(image) > maxImageName):
-		return fmt.Errorf("check framework: image %q: want docker://[REGISTRY/]NAME[:TAG]", c.HostImage)
-	case strings.ContainsAny(c.HostNetwork, "/ \t\r\n"):
-		return errors.New("check framework: a network has a name without blanks and slashes, as in a CNI configuration of the agents")
 	}
-	return nil
+	if err := errors.Join(checkImage(c.HostImage), checkNetwork(c.HostNetwork)); err != nil {
+		return fmt.Errorf("check framework: %w", err)
+	}
+	return c.checkProfiles()
 }

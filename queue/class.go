@@ -257,7 +257,7 @@ const maxIdleClasses = 1024
 // classOf finds or makes a job's class.
 func (q *Queue) classOf(j *job) *class {
 	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, need: j.spec.Need, group: j.group.limited()}
-	key.need.Rerunnable = j.spec.Rerunnable || j.queue.spec.Rerunnable
+	key.need.Rerunnable, key.need.Profile = j.spec.Rerunnable || j.queue.spec.Rerunnable, j.queue.spec.Profile
 	for _, most := range [...]int{j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
 		if most > 0 {
 			key.max = max(min(key.max, most), key.min)

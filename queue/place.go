@@ -28,7 +28,8 @@ func (q *Queue) capacity(h *host, c *class) int {
 
 // admits says whether the jobs of the class may run on a host at all.
 func (c *class) admits(h *host) bool {
-	return (c.allowed == nil || c.allowed[h.spec.Name]) && (!h.spec.Revocable || c.need.Rerunnable)
+	return (c.allowed == nil || c.allowed[h.spec.Name]) && (!h.spec.Revocable || c.need.Rerunnable) &&
+		(!h.spec.Elastic || h.spec.Profile == c.need.Profile)
 }
 
 // share is how many slots of a class some free slots, memory and GPUs make. A host of no known memory has enough.

@@ -29,6 +29,8 @@ type QueueSpec struct {
 	Rerunnable  bool    `json:"rerunnable,omitempty"`  // for all its jobs
 	RequeueExit ExitSet `json:"requeueExit,omitzero"`  // exit codes with which its jobs run again
 	NoExclusive bool    `json:"noExclusive,omitempty"` // jobs that want hosts for themselves are refused
+	// Profile names the kind of elastic host that its jobs run on, and that runs no others; "" = the ordinary one.
+	Profile string `json:"profile,omitempty"`
 	// Users are who may submit; empty = all, and so where each has a ~ before it, which bars him.
 	Users []string `json:"users,omitempty"`
 	// Weight is how much a pending slot of the queue counts for the controller, 0.01 to 100, to a hundredth; 0 = 1. It is a preference:

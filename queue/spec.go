@@ -73,6 +73,8 @@ type Need struct {
 	Exclusive bool   `json:"exclusive,omitempty"` // no other job on its hosts
 	// Rerunnable says that the job runs again when its host is lost, so that it may run on a revocable one. The queue sets it.
 	Rerunnable bool `json:"rerunnable,omitempty"`
+	// Profile is that of its queue; see QueueSpec.Profile. The queue sets it.
+	Profile string `json:"profile,omitempty"`
 }
 
 // Array is the index set of a job array and the limit of its elements that run at once.

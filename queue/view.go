@@ -48,6 +48,7 @@ type HostSpec struct {
 	TokenHash  string            `json:"tokenHash,omitempty"`  // SHA-256, hex, of the one-time token it joins with
 	Attributes map[string]string `json:"attributes,omitempty"` // of the Mesos agent
 	Revocable  bool              `json:"revocable,omitempty"`  // may be taken back at any time: only for jobs that can run again
+	Profile    string            `json:"profile,omitempty"`    // of an elastic host: for jobs of queues with that profile
 	Location   string            `json:"location,omitempty"`   // host name of the machine it lives on
 }
 

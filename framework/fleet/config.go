@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -34,6 +36,8 @@ type Config struct {
 	// MaxDisruption is the part of all hosts that may be closed at once for reasons that can wait (maintenance, age), but one
 	// always may; 0.25.
 	MaxDisruption float64
+	// Profiles are kinds of host beside the ordinary one, by the name that demand has for them (queue.Need.Profile).
+	Profiles map[string]Profile
 	// Roles are those that offers come for, the preferred ones first. Of equally good offers that of the first role is taken;
 	// what is reserved for any of them goes before. Roles that are not named come last.
 	Roles []string
@@ -99,8 +103,18 @@ func (c Config) Validate() error {
 	if len(c.Constraints) > maxConstraints {
 		return fmt.Errorf("check fleet: %d constraints: at most %d are possible", len(c.Constraints), maxConstraints)
 	}
-	if c.SlotCPUs != 0 && c.SlotCPUs < 0.01 {
-		return fmt.Errorf("check fleet: slot cpus is %v: Mesos hands out no less than 0.01", c.SlotCPUs)
+	cpus := []float64{c.SlotCPUs}
+	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		p := c.Profiles[name]
+		if p.SlotCPUs < 0 || p.SlotMemMiB < 0 || p.SlotDiskMiB < 0 || p.MaxHostSlots < 0 || math.IsNaN(p.SlotCPUs) || math.IsInf(p.SlotCPUs, 0) {
+			return fmt.Errorf("check fleet: profile %s is %+v: want numbers from 0", name, p)
+		}
+		cpus = append(cpus, p.SlotCPUs)
+	}
+	for _, n := range cpus {
+		if n != 0 && n < 0.01 {
+			return fmt.Errorf("check fleet: slot cpus is %v: Mesos hands out no less than 0.01", n)
+		}
 	}
 	return nil
 }

@@ -26,12 +26,16 @@ type class struct {
 type shape struct {
 	memMiB, gpus int
 	hosts        string
-	rerunnable   bool // may be on resources that can be taken back
+	rerunnable   bool   // may be on resources that can be taken back
+	profile      string // kind of host
 }
 
 func (f *Fleet) classOf(d queue.Demand) class {
 	c := class{
-		need: shape{memMiB: max(d.Need.MemMiB, f.cfg.SlotMemMiB), gpus: d.Need.GPUs, hosts: d.Need.Hosts, rerunnable: d.Need.Rerunnable && f.cfg.Revocable},
+		need: shape{
+			memMiB: max(d.Need.MemMiB, f.profile(d.Need.Profile).SlotMemMiB), gpus: d.Need.GPUs, hosts: d.Need.Hosts,
+			rerunnable: d.Need.Rerunnable && f.cfg.Revocable, profile: d.Need.Profile,
+		},
 		unit: 1,
 		left: max(d.Slots, 1) * max(d.Count, 0),
 	}
@@ -226,7 +230,7 @@ func (c *class) fit(r *room) int {
 func (c *class) suits(m *member) bool {
 	s := m.Spec
 	return s.Slots >= c.unit && s.MemMiB >= c.unit*c.need.memMiB && s.GPUs >= c.unit*c.need.gpus &&
-		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable)
+		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable) && s.Profile == c.need.profile
 }
 
 // allows says whether a host of one of the names may be used. Names match with or without their domain.

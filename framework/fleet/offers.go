@@ -108,13 +108,13 @@ func (r *Resources) add(o Resources) {
 
 // capacity is how many slots of a shape the offers can hold.
 func (f *Fleet) capacity(c *candidate, s shape) int {
-	n := math.MaxInt32
-	if f.cfg.MaxHostSlots > 0 {
-		n = f.cfg.MaxHostSlots
+	n, p := math.MaxInt32, f.profile(s.profile)
+	if p.MaxHostSlots > 0 {
+		n = p.MaxHostSlots
 	}
-	n = min(n, portions(c.free.CPUs, f.cfg.SlotCPUs), portions(c.free.MemMiB, float64(s.memMiB)))
-	if f.cfg.SlotDiskMiB > 0 {
-		n = min(n, portions(c.free.DiskMiB, float64(f.cfg.SlotDiskMiB)))
+	n = min(n, portions(c.free.CPUs, p.SlotCPUs), portions(c.free.MemMiB, float64(s.memMiB)))
+	if p.SlotDiskMiB > 0 {
+		n = min(n, portions(c.free.DiskMiB, float64(p.SlotDiskMiB)))
 	}
 	if s.gpus > 0 {
 		n = min(n, c.free.GPUs/s.gpus)
@@ -235,12 +235,14 @@ func (f *Fleet) choose(candidates []*candidate, tiers []tier, want, unit int) (*
 // launch puts a host of n slots for the class at i, and what fits beside of the classes after it, on a candidate.
 func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duration) {
 	spec := queue.HostSpec{Name: f.newName(), Elastic: true, Attributes: maps.Clone(c.attributes), Location: c.hostname, Revocable: c.revocable}
+	spec.Profile = p.classes[i].need.profile
+	kind := f.profile(spec.Profile)
 	use := Resources{}
 	free := *c
 	take := func(cl *class, n int) {
 		part := Resources{
-			CPUs: float64(n) * f.cfg.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
-			DiskMiB: float64(n * f.cfg.SlotDiskMiB), GPUs: n * cl.need.gpus,
+			CPUs: float64(n) * kind.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
+			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: n * cl.need.gpus,
 		}
 		use.add(part)
 		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs})
@@ -251,12 +253,12 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	take(&p.classes[i], n)
 	for j := i + 1; j < min(len(p.classes), i+1+maxTogether) && p.budget > 0 && p.classes[i].most == 0; j++ {
 		cl := &p.classes[j]
-		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) {
+		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) || cl.need.profile != spec.Profile {
 			continue
 		}
 		more := min(f.capacity(&free, cl.need), cl.left, p.budget)
-		if f.cfg.MaxHostSlots > 0 {
-			more = min(more, f.cfg.MaxHostSlots-spec.Slots)
+		if kind.MaxHostSlots > 0 {
+			more = min(more, kind.MaxHostSlots-spec.Slots)
 		}
 		if more -= more % cl.unit; more > 0 {
 			take(cl, more)
