@@ -50,10 +50,12 @@ func ParseModification(args []string, now time.Time, slots int) (*Modification, 
 	}
 	b := submissionBuilder{place: SubmitPlace{Now: now}, Submission: Submission{Spec: queue.Spec{MinSlots: slots, MaxSlots: slots, Command: "x"}}}
 	m := &Modification{IDs: []queue.ID{{Job: selectors[0].Job}}}
+	resets := false
 	for _, o := range options {
 		if err := m.option(&b, o); err != nil {
 			return nil, err
 		}
+		resets = o.name == "nn" || resets && o.name != "n"
 	}
 	for _, text := range b.resReqs {
 		if b.Spec.Need, err = ParseResReq(text, b.Spec.MinSlots, b.Spec.MaxSlots, b.Spec.Need); err != nil {
@@ -66,6 +68,9 @@ func ParseModification(args []string, now time.Time, slots int) (*Modification, 
 		return nil, notModified("The elements of a job array cannot be changed")
 	}
 	m.Spec, m.Notes = b.Spec, b.Notes
+	if resets {
+		m.Spec.MinSlots, m.Spec.MaxSlots = 0, 0 // as many as the queue gives those that do not say
+	}
 	return m, nil
 }
 

@@ -22,7 +22,7 @@ func FuzzOptions(f *testing.F) {
 		args := strings.Split(line, "\x1f")
 		if got, err := ParseSubmission(args, place("true")); err == nil {
 			s := got.Spec
-			if s.MinSlots < 1 || s.MaxSlots < s.MinSlots || s.Need.MemMiB < 0 || s.RunLimit < 0 || !utf8.ValidString(s.Command) || strings.ContainsFunc(s.Name, isBreak) {
+			if s.MinSlots < 0 || s.MaxSlots < s.MinSlots || s.MinSlots == 0 && s.MaxSlots > 0 || s.Need.MemMiB < 0 || s.RunLimit < 0 || !utf8.ValidString(s.Command) || strings.ContainsFunc(s.Name, isBreak) {
 				t.Errorf("took %+v", s)
 			}
 		}

@@ -61,3 +61,11 @@ func TestRecordedLimits(t *testing.T) {
 	want := strings.ReplaceAll(recorded, " of olmaster", strings.Repeat(" ", len(" of olmaster")))
 	same(t, string(appendLimits(nil, limitLines(&submission.Spec))), want)
 }
+
+// A value that fills its column is not cut.
+func TestLargeLimits(t *testing.T) {
+	spec := &queue.Spec{Limits: queue.Limits{FileKiB: 123456789012, MemKiB: 1234567890123}}
+	if lines := limitLines(spec); lines[1] != "123456789012 K 1234567890123 K" {
+		t.Errorf("large limits are %q", lines)
+	}
+}

@@ -26,7 +26,7 @@ var lsfText = map[queue.Code]struct {
 	queue.BadDependency:    {"No matching job found", true},
 	queue.RunLimitTooLarge: {"RUNLIMIT: Cannot exceed queue's hard limit(s)", false},
 	queue.LimitTooLarge:    {"Cannot exceed queue's hard limit(s)", true},
-	queue.ExclusiveDenied:  {"Queue does not accept exclusive jobs", true},
+	queue.ExclusiveDenied:  {"Queue does not accept EXCLUSIVE jobs", false},
 	queue.WrongState:       {"Job has not started yet", true},
 	queue.NoSuchGroup:      {"Job group does not exist", true},
 	queue.GroupExists:      {"Job group exists already", true},

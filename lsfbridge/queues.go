@@ -198,12 +198,18 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	b = append(b, "Interval for a host to accept two jobs is 0 seconds\n"...)
 	b = appendQueueLimits(b, q)
 	b = append(b, "\nSCHEDULING PARAMETERS\n"+thresholds+"\n"...)
+	if !q.NoExclusive {
+		b = append(b, "SCHEDULING POLICIES:  EXCLUSIVE\n\n"...)
+	}
 	if len(q.Users) == 0 {
 		b = append(b, "USERS:  all users\n"...)
 	} else {
 		b = fmt.Appendf(b, "USERS: %s \n", printable(queueUsers(q.Users)))
 	}
 	b = append(b, "HOSTS:  all hosts used by the LSF Batch system\n"...)
+	if text := queueResReq(q); text != "" {
+		b = fmt.Appendf(b, "RES_REQ:  %s\n", text)
+	}
 	if q.Rerunnable {
 		b = append(b, "RERUNNABLE :  yes\n"...)
 	}
@@ -222,10 +228,26 @@ func queueUsers(users []string) string {
 	return text
 }
 
+// queueResReq is the resource requirement of a queue for jobs that have none.
+func queueResReq(q *queue.QueueInfo) string {
+	text := FormatResReq(q.NeedDefault)
+	if q.MemDefault == 0 {
+		return text
+	}
+	mem := "rusage[mem=" + strconv.Itoa(q.MemDefault)
+	if rest, more := strings.CutPrefix(text, "rusage["); more {
+		return mem + ":" + rest
+	}
+	return strings.TrimSpace(mem + "] " + text)
+}
+
 func appendQueueLimits(b []byte, q *queue.QueueInfo) []byte {
 	slots := ""
 	if q.JobSlots > 0 {
 		slots = strconv.Itoa(q.JobSlots)
+	}
+	if q.SlotsDefault > 0 {
+		slots = strings.TrimSuffix(strconv.Itoa(q.SlotsDefault)+" "+slots, " ")
 	}
 	if q.LeastJob > 0 {
 		slots = strings.TrimSuffix(strconv.Itoa(q.LeastJob)+" "+slots, " ")

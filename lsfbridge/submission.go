@@ -100,6 +100,9 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 	}
 	b.Spec.Env = queue.NewEnv(b.environ)
 	b.Spec.Project = orDefault(b.Spec.Project)
+	if !slices.ContainsFunc(options, func(o given) bool { return o.name == "n" }) {
+		b.Spec.MinSlots, b.Spec.MaxSlots = 0, 0 // as many as the queue gives those that do not say
+	}
 	return &b.Submission, nil
 }
 

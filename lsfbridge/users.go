@@ -40,7 +40,8 @@ func ParseUserQuery(args []string) (*UserQuery, error) {
 	return &UserQuery{Names: words, All: slices.Contains(words, "all")}, nil
 }
 
-// Select gives the lines that the query shows; caller is who asks. Who has no jobs has zeros, whoever it is.
+// Select gives the lines that the query shows; caller is who asks. Who has no jobs has zeros and, unless he is configured, the
+// limits that users have by default, whoever it is.
 func (q *UserQuery) Select(users []queue.UserInfo, caller string) []UserLine {
 	if q.All {
 		lines := make([]UserLine, len(users))
@@ -56,6 +57,9 @@ func (q *UserQuery) Select(users []queue.UserInfo, caller string) []UserLine {
 	lines := make([]UserLine, len(names))
 	for i, name := range names {
 		info := queue.UserInfo{Name: name}
+		if at := slices.IndexFunc(users, func(u queue.UserInfo) bool { return u.Default }); at >= 0 && name != users[at].Name {
+			info.MaxSlots, info.MaxPending = users[at].MaxSlots, users[at].MaxPending
+		}
 		if at := slices.IndexFunc(users, func(u queue.UserInfo) bool { return u.Name == name }); at >= 0 {
 			info = users[at]
 		}
@@ -65,10 +69,14 @@ func (q *UserQuery) Select(users []queue.UserInfo, caller string) []UserLine {
 }
 
 func userLineOf(u *queue.UserInfo) UserLine {
-	return UserLine{
-		Name: orDash(u.Name), PerCPU: "-", Max: "-", Jobs: u.Pend + u.Run + u.SSusp + u.USusp,
+	line := UserLine{
+		Name: orDash(u.Name), PerCPU: "-", Max: limitText(u.MaxSlots), Jobs: u.Pend + u.Run + u.SSusp + u.USusp,
 		Pend: u.Pend, Run: u.Run, SSusp: u.SSusp, USusp: u.USusp,
 	}
+	if u.Default { // nobody in particular
+		line.Jobs, line.Pend, line.Run, line.SSusp, line.USusp, line.Reserved = -1, -1, -1, -1, -1, -1
+	}
+	return line
 }
 
 // PrintUsers is what busers prints.

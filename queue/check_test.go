@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -10,7 +11,7 @@ import (
 // audit derives everything that can be derived from the elements and hosts anew and compares.
 func audit(q *Queue) error {
 	a := auditor{
-		q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, queues: map[*queueState]*queueState{},
+		q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, quotas: map[*quota]int{}, queues: map[*queueState]*queueState{},
 		hosts: map[*host]*host{}, groups: map[*group]*group{},
 	}
 	q.jobs.from(0, func(j *job) bool { a.job(j); return true })
@@ -32,6 +33,7 @@ type auditor struct {
 	problems []string
 	classes  map[*class]int
 	users    map[*userState]*userState
+	quotas   map[*quota]int
 	queues   map[*queueState]*queueState
 	hosts    map[*host]*host
 	groups   map[*group]*group
@@ -66,9 +68,6 @@ func get[K comparable, V any](m map[K]*V, k K) *V {
 func (a *auditor) job(j *job) {
 	name := fmt.Sprintf("job %d", j.number)
 	s := get(a.queues, j.queue)
-	if s.users == nil {
-		s.users = map[*userState]int{}
-	}
 	u := get(a.users, j.user)
 	u.jobs++
 	a.tasks++
@@ -91,8 +90,10 @@ func (a *auditor) job(j *job) {
 		a.slots[state] += slots
 		s.slots[state] += slots
 		if state.Placed() {
-			s.held += slots
-			s.users[j.user] += slots
+			s.all.held += slots
+			for _, l := range j.queue.quotas(j.user) {
+				a.quotas[l] += slots
+			}
 		} else {
 			u.pending += n
 		}
@@ -216,7 +217,7 @@ func (a *auditor) totals() {
 	a.same("slots", q.slots[1:], a.slots[1:])
 	a.same("tasks", q.tasks, a.tasks)
 	a.same("timers", q.deadlines.len(), a.timers)
-	live := 0
+	live, pending := 0, 0
 	for c, n := range a.classes {
 		a.same("class count", c.count, n)
 		a.same("class listed", c.pos >= 0, n > 0)
@@ -232,26 +233,16 @@ func (a *auditor) totals() {
 	for _, u := range q.users {
 		w := get(a.users, u)
 		a.same("user "+u.name, []int{u.jobs, u.pending}, []int{w.jobs, w.pending})
+		pending += w.pending
+		for _, l := range append(slices.Collect(maps.Values(u.in)), u.quotas...) {
+			a.same("quota of user "+u.name, l.held, a.quotas[l])
+		}
 	}
 	for _, s := range append(slices.Clone(q.queues), q.strays) {
 		w := get(a.queues, s)
-		a.same("queue "+s.spec.Name, []any{s.slots[1:], s.held}, []any{w.slots[1:], w.held})
-		if s.users != nil {
-			a.same("users of queue "+s.spec.Name, len(s.users), len(w.users)-zeros(w.users))
-			for u, n := range s.users {
-				a.same("user in queue "+s.spec.Name, n, w.users[u])
-			}
-		}
+		a.same("queue "+s.spec.Name, []any{s.slots[1:], s.all.held}, []any{w.slots[1:], w.all.held})
 	}
-}
-
-func zeros(m map[*userState]int) (n int) {
-	for _, v := range m {
-		if v == 0 {
-			n++
-		}
-	}
-	return n
+	a.same("pending elements", q.pend, pending)
 }
 
 func (a *auditor) host(h *host) {
@@ -295,8 +286,9 @@ func (a *auditor) supply() {
 	a.same("lost hosts", len(a.q.lost), listed)
 }
 
-// dump is the state that events make, as text.
-func dump(q *Queue) string {
+// dump is the state that events make, as text. What was learnt of waits is judged by the limits of the time, so after a reconfiguration
+// a replay may learn more or less.
+func (w *world) dump(q *Queue) string {
 	var b strings.Builder
 	put := func(v any) {
 		text, err := json.Marshal(v)
@@ -321,7 +313,9 @@ func dump(q *Queue) string {
 	put(q.Users())
 	put(q.Groups())
 	put(q.Load())
-	put(q.Evidence())
+	if !w.loose {
+		put(q.Evidence())
+	}
 	put(q.Demand(0))
 	for _, h := range q.Hosts() {
 		put(q.SessionHash(h.Name))

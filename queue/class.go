@@ -10,7 +10,7 @@ import (
 // classKey is what makes pending jobs alike: if one of them cannot start now, none can.
 type classKey struct {
 	queue    *queueState
-	user     *userState // only where the queue limits each user
+	user     *userState // only where it has quotas
 	group    *group     // the nearest one with a limit; nil = none
 	priority int
 	min, max int
@@ -29,6 +29,7 @@ type class struct {
 	gone  int           // entries of jobs that left
 
 	allowed map[string]bool // hosts; nil = any
+	quotas  []*quota        // that its jobs must fit into
 	// What the usable hosts could hold of it if nothing ran, as of the supply's state of changes.
 	asOf  uint64
 	room  int // slots, on all hosts or (OneHost) on the best one, and with PerHost so many on each
@@ -263,7 +264,7 @@ func (q *Queue) classOf(j *job) *class {
 			key.max = max(min(key.max, most), key.min)
 		}
 	}
-	if j.queue.users != nil {
+	if j.queue.spec.UserSlots > 0 || j.user.quotas != nil {
 		key.user = j.user
 	}
 	if q.cfg.Backfill {
@@ -275,7 +276,7 @@ func (q *Queue) classOf(j *job) *class {
 	c := q.classes[key]
 	if c == nil {
 		q.forgetClasses()
-		c = &class{classKey: key, pos: -1, allowed: hostSet(key.need.Hosts)}
+		c = &class{classKey: key, pos: -1, allowed: hostSet(key.need.Hosts), quotas: j.queue.quotas(j.user)}
 		c.late.less = entry.before
 		q.classes[key] = c
 	}

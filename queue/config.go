@@ -13,7 +13,9 @@ type Config struct {
 	DefaultQueues  []string      // the first of them that takes it gets a job that names no queue; empty = those marked Default
 	MaxArray       int           // elements of one array, and its highest index (1,000,000)
 	MaxJobs        int           // jobs and started elements in memory (2,000,000)
-	MaxUserPending int           // pending elements of one user, 0 = no limit
+	MaxPending     int           // pending elements in all, 0 = no limit
+	MaxUserPending int           // pending elements of each user whom Users says nothing about, 0 = no limit
+	Users          []UserSpec    // what users and groups may have at once
 	MaxJobSlots    int           // more slots than this are refused: TooManySlots; 0 = no limit
 	SlotMemMiB     int           // a slot's share of memory, for jobs whose Need.MemMiB is 0; 0 = such jobs need none
 	Backfill       bool          // later jobs may pass a blocked one where they do not delay it; false = FCFS per needs
@@ -51,6 +53,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Queues = slices.Clone(c.Queues)
 	c.fillDefaults()
+	c.Users = onceEach(c.Users)
 	c.MaxArray = cmp.Or(c.MaxArray, 1_000_000)
 	c.MaxJobs = cmp.Or(c.MaxJobs, 2_000_000)
 	c.ReserveFor = cmp.Or(c.ReserveFor, 5*time.Minute)
@@ -68,7 +71,7 @@ func (q *Queue) Config() Config { return q.cfg }
 
 func (c *Config) validate() error {
 	for name, n := range map[string]int{
-		"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxUserPending": c.MaxUserPending,
+		"MaxArray": c.MaxArray, "MaxJobs": c.MaxJobs, "MaxPending": c.MaxPending, "MaxUserPending": c.MaxUserPending,
 		"MaxJobSlots": c.MaxJobSlots, "SlotMemMiB": c.SlotMemMiB, "PreExecRetries": c.PreExecRetries,
 	} {
 		if n < 0 || n > 1<<31-2 {
@@ -86,20 +89,23 @@ func (c *Config) validate() error {
 	if len(c.Queues) > maxQueues {
 		return fmt.Errorf("configure queue: %d queues, at most %d", len(c.Queues), maxQueues)
 	}
+	if err := validateUsers(c.Users); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for i := range c.Queues {
 		s := &c.Queues[i]
-		if s.Name == "" || len(s.Name) > maxNameBytes || seen[s.Name] {
-			return fmt.Errorf("configure queue %q: every queue needs a name of its own", s.Name)
+		if s.Name == "" || len(s.Name) > maxNameBytes || seen[s.Name] || s.Name == lostAndFound {
+			return fmt.Errorf("configure queue %q: every queue needs a name of its own, other than %s", s.Name, lostAndFound)
 		}
 		seen[s.Name] = true
 		if err := s.validate(); err != nil {
 			return err
 		}
 	}
-	for _, name := range c.DefaultQueues {
-		if !seen[name] {
-			return fmt.Errorf("configure queue: no queue %q to be a default queue", name)
+	for i, name := range c.DefaultQueues {
+		if !seen[name] || slices.Contains(c.DefaultQueues[:i], name) {
+			return fmt.Errorf("configure queue: default queue %q: want queues that there are, once each", name)
 		}
 	}
 	return nil

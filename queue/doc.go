@@ -22,8 +22,8 @@
 //     for its lease and a margin: no job runs twice at once. Reports of an attempt that was given up change nothing.
 //   - Slots held on a host are never more than it has, also of memory (unless it is not known) and GPUs. Hosts that are not
 //     HostOK, or closed for any reason, get no job.
-//   - The elements of an array that hold slots are never more than its limit, the slots that a queue's jobs hold (or one user's of them) never
-//     more than the queue's limits, unless a job was moved there while it ran.
+//   - The elements of an array that hold slots are never more than its limit, the slots that the jobs of a queue, a user, or a group of
+//     users hold never more than their quotas, unless a job was moved while it ran, or a quota was lowered.
 //   - Jobs start by queue priority, job priority, order. What cannot start now keeps the hosts that it could use from jobs that
 //     come after it, for ReserveFor; then others may pass for as long, and so on. What could not start even if nothing ran
 //     keeps nothing.

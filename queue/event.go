@@ -8,7 +8,7 @@ type EventKind string
 // The kinds of event.
 const (
 	JobSubmitted     EventKind = "job_submitted"     // Job, Spec, Order
-	JobStarted       EventKind = "job_started"       // Job, Attempt, Placement: dispatched; the first placement's host runs it
+	JobStarted       EventKind = "job_started"       // Job, Attempt, Placement, RunLimit: dispatched; the first placement's host runs it
 	JobExecuting     EventKind = "job_executing"     // Job, Attempt, PID: the host has started its process
 	JobStopAsked     EventKind = "job_stop_asked"    // Job, Attempt: a placed job is to be stopped by its host
 	JobStopped       EventKind = "job_stopped"       // Job, Attempt: PEND → PSUSP, RUN → USUSP
@@ -47,18 +47,19 @@ type Event struct {
 	Kind EventKind `json:"kind"`
 	At   time.Time `json:"at"`
 
-	Job       ID          `json:"job,omitzero"`
-	Spec      *Spec       `json:"spec,omitempty"`
-	Attempt   int         `json:"attempt,omitempty"`
-	Placement []Placement `json:"placement,omitempty"`
-	PID       int         `json:"pid,omitempty"`
-	Signal    int         `json:"signal,omitempty"`
-	ExitCode  int         `json:"exitCode,omitempty"`
-	Usage     Usage       `json:"usage,omitzero"`
-	Reason    string      `json:"reason,omitempty"`
-	EndedAt   time.Time   `json:"endedAt,omitzero"` // of JobFinished, where it was well before At
-	Order     int64       `json:"order,omitempty"`
-	NotBefore time.Time   `json:"notBefore,omitzero"` // of JobRequeued: the pause after a pre-execution command that failed
+	Job       ID            `json:"job,omitzero"`
+	Spec      *Spec         `json:"spec,omitempty"`
+	Attempt   int           `json:"attempt,omitempty"`
+	Placement []Placement   `json:"placement,omitempty"`
+	PID       int           `json:"pid,omitempty"`
+	Signal    int           `json:"signal,omitempty"`
+	ExitCode  int           `json:"exitCode,omitempty"`
+	Usage     Usage         `json:"usage,omitzero"`
+	Reason    string        `json:"reason,omitempty"`
+	EndedAt   time.Time     `json:"endedAt,omitzero"` // of JobFinished, where it was well before At
+	Order     int64         `json:"order,omitempty"`
+	NotBefore time.Time     `json:"notBefore,omitzero"` // of JobRequeued: the pause after a pre-execution command that failed
+	RunLimit  time.Duration `json:"runLimit,omitempty"` // of JobStarted; 0 = none
 
 	Host        *HostSpec `json:"host,omitempty"`
 	HostName    string    `json:"hostName,omitempty"`

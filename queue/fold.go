@@ -18,11 +18,7 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	s := q.named[spec.Queue]
-	if s == nil {
-		s = q.strays
-	}
-	j := &job{number: ev.Job.Job, spec: spec, queue: s, user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: q.at, need: need}
+	j := &job{number: ev.Job.Job, spec: spec, queue: q.queueOf(spec.Queue), user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: q.at, need: need}
 	if j.group, err = q.groupFor(spec); err != nil {
 		return err
 	}
@@ -87,8 +83,10 @@ func (q *Queue) account(j *job, e *element, from, to State, n int32, fromSlots, 
 	switch {
 	case isPending && !wasPending:
 		j.user.pending += int(n)
+		q.pend += int(n)
 	case wasPending && !isPending:
 		j.user.pending -= int(n)
+		q.pend -= int(n)
 	}
 	if j.watchers != nil && from != 0 {
 		q.notify(j, e, from, to, n)
@@ -159,7 +157,7 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 		h.guests = append(h.guests, r)
 		q.take(h, ev.Placement[i+1].Slots, j.spec)
 	}
-	q.setDeadline(r)
+	q.setDeadline(r, ev.RunLimit)
 	q.noteWait(e, int(r.slots), q.at)
 	q.count(r, e.place, 0, Running)
 	q.shift(e, Running, j.spec.MinSlots, int(r.slots))

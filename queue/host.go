@@ -197,11 +197,14 @@ func (q *Queue) foldHost(ev *Event) error {
 }
 
 func (q *Queue) foldQueue(ev *Event) error {
-	if s := q.named[ev.QueueName]; s != nil { // a queue that is configured no more has no state
-		if ev.Active && !s.active {
-			s.since = q.at
-		}
-		s.open, s.active = ev.Open, ev.Active
+	now, known := q.switched[ev.QueueName]
+	if ev.Active && known && !now.active {
+		now.since = q.at
+	}
+	now.open, now.active = ev.Open, ev.Active
+	q.switched[ev.QueueName] = now
+	if s := q.named[ev.QueueName]; s != nil { // else it is configured no more, but may come back
+		s.open, s.active, s.since = now.open, now.active, now.since
 		q.dirty = true
 	}
 	return nil

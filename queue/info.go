@@ -32,13 +32,13 @@ func (q *Queue) Load() Load {
 	return l
 }
 
-// eachEligible calls f for each class with the number of its jobs that the limits of its queue and job groups let start.
+// eachEligible calls f for each class with the number of its jobs that its quotas and the limits of its job groups let start.
 func (q *Queue) eachEligible(f func(c *class, n int)) {
 	var limited []rank
 	for _, c := range q.live {
 		switch {
 		case !c.queue.active:
-		case c.queue.spec.MaxSlots > 0 || c.queue.users != nil || c.group != nil:
+		case c.quotas != nil || c.group != nil:
 			limited = append(limited, rank{c, c.head()})
 		default:
 			f(c, c.count)
@@ -48,7 +48,7 @@ func (q *Queue) eachEligible(f func(c *class, n int)) {
 		return
 	}
 	slices.SortFunc(limited, compareRanks)
-	left := quotas{slots: map[quota]int{}, jobs: map[*group]int{}}
+	left := quotas{slots: map[*quota]int{}, jobs: map[*group]int{}}
 	for _, r := range limited {
 		if n := left.take(r.class); n > 0 {
 			f(r.class, n)
@@ -58,24 +58,18 @@ func (q *Queue) eachEligible(f func(c *class, n int)) {
 
 // quotas is what limits leave.
 type quotas struct {
-	slots map[quota]int
+	slots map[*quota]int
 	jobs  map[*group]int
 }
 
 // take gives the jobs of a class as much as it can of what the limits leave, and says to how many.
 func (left *quotas) take(c *class) int {
-	n, s := c.count, c.queue
-	of := [...]struct {
-		quota
-		most, held int
-	}{{quota{s, nil}, s.spec.MaxSlots, s.held}, {quota{s, c.user}, s.spec.UserSlots, s.users[c.user]}}
-	for _, of := range of {
-		if of.most > 0 {
-			if _, known := left.slots[of.quota]; !known {
-				left.slots[of.quota] = of.most - of.held
-			}
-			n = min(n, max(left.slots[of.quota], 0)/c.min)
+	n := c.count
+	for _, l := range c.quotas {
+		if _, known := left.slots[l]; !known {
+			left.slots[l] = l.most - l.held
 		}
+		n = min(n, max(left.slots[l], 0)/c.min)
 	}
 	for g := c.group; g != nil; g = g.parent {
 		if g.limit != noLimit {
@@ -85,10 +79,8 @@ func (left *quotas) take(c *class) int {
 			n = min(n, max(left.jobs[g], 0))
 		}
 	}
-	for _, of := range of {
-		if of.most > 0 {
-			left.slots[of.quota] -= n * c.min
-		}
+	for _, l := range c.quotas {
+		left.slots[l] -= n * c.min
 	}
 	for g := c.group; g != nil; g = g.parent {
 		if g.limit != noLimit {
@@ -96,12 +88,6 @@ func (left *quotas) take(c *class) int {
 		}
 	}
 	return n
-}
-
-// quota is what a queue limits: the slots of all its jobs, or of one user's.
-type quota struct {
-	queue *queueState
-	user  *userState // nil = all
 }
 
 // Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most so many classes, 0 =
@@ -192,6 +178,6 @@ func (s *queueState) view() QueueInfo {
 	susp := s.slots[SysSuspended] + s.slots[UserSuspended]
 	return QueueInfo{
 		QueueSpec: s.spec, Open: s.open, Active: s.active, Pend: s.slots[Pending] + s.slots[HeldPending],
-		Run: s.held - susp, SSusp: s.slots[SysSuspended], USusp: s.slots[UserSuspended],
+		Run: s.all.held - susp, SSusp: s.slots[SysSuspended], USusp: s.slots[UserSuspended],
 	}
 }

@@ -30,6 +30,7 @@ func (q *Queue) Modify(now time.Time, by Actor, id ID, change func(*Spec)) error
 	if to != j.queue && !to.open {
 		return &Error{KindUnavailable, QueueClosed, spec.Queue, fmt.Sprintf("queue %q has been closed", spec.Queue)}
 	}
+	to.fill(&spec)
 	if err := to.suits(&spec); err != nil {
 		return err
 	}

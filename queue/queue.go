@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -14,21 +13,24 @@ import (
 // Every mutating method applies what it decides at once and records it as events. Take hands them over. Who journals them
 // must do so before it answers or acts; if the journal fails, throw the Queue away and make a new one from the journal.
 type Queue struct {
-	cfg    Config
-	queues []*queueState // by priority, then as configured
-	named  map[string]*queueState
-	preset []*queueState // for jobs that name no queue, in the order in which they are tried
-	strays *queueState   // for jobs whose queue is configured no more
-	users  map[string]*userState
-	groups groupTree
-	jobs   directory
-	last   int64 // highest job number ever given
-	order  int64 // of the next job
-	tasks  int   // records in memory: jobs and started elements
-	folds  uint64
-	slots  [Unknown + 1]int
-	work   float64 // slot-seconds of ended jobs
-	at     stamp   // of the event that is being folded
+	cfg      Config
+	queues   []*queueState // by priority, then as configured
+	named    map[string]*queueState
+	presets  []*queueState       // for jobs that name no queue: the first that takes them
+	switched map[string]switched // by queue
+	granted  allotments
+	strays   *queueState // for jobs whose queue is configured no more
+	users    map[string]*userState
+	groups   groupTree
+	jobs     directory
+	last     int64 // highest job number ever given
+	order    int64 // of the next job
+	tasks    int   // records in memory: jobs and started elements
+	folds    uint64
+	slots    [Unknown + 1]int
+	pend     int     // elements, held ones included
+	work     float64 // slot-seconds of ended jobs
+	at       stamp   // of the event that is being folded
 
 	evidence Evidence
 
@@ -65,20 +67,10 @@ func New(cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{
-		cfg: cfg, named: map[string]*queueState{}, users: map[string]*userState{}, hosts: map[string]*host{},
+		users: map[string]*userState{}, hosts: map[string]*host{}, switched: map[string]switched{},
 		classes: map[classKey]*class{}, retryAt: never, order: 1,
 	}
-	for i, spec := range cfg.Queues {
-		s := newQueueState(spec, i)
-		q.queues = append(q.queues, s)
-		q.named[spec.Name] = s
-	}
-	for _, name := range cfg.DefaultQueues {
-		q.preset = append(q.preset, q.named[name])
-	}
-	slices.SortStableFunc(q.queues, func(a, b *queueState) int { return cmp.Compare(b.spec.Priority, a.spec.Priority) })
-	q.strays = newQueueState(QueueSpec{Name: "lost_and_found", Description: "jobs whose queue was removed"}, len(cfg.Queues))
-	q.strays.open, q.strays.active = false, false
+	q.adopt(cfg)
 	q.deadlines.less = func(a, b *run) bool { return a.deadline < b.deadline }
 	q.deadlines.moved = func(r *run, pos int) { r.timer = int32(pos) }
 	q.alarms.less = func(a, b alarm) bool { return a.at < b.at }
@@ -88,13 +80,9 @@ func New(cfg Config) (*Queue, error) {
 }
 
 func newQueueState(spec QueueSpec, place int) *queueState {
-	s := &queueState{spec: spec, place: place, weight: wholeWeight, open: true, active: true}
+	s := &queueState{spec: spec, place: place, weight: wholeWeight, open: true, active: true, all: quota{most: spec.MaxSlots}}
 	if spec.Weight > 0 {
 		s.weight = int(math.Round(spec.Weight * wholeWeight))
-	}
-	if spec.UserSlots > 0 {
-		s.users = map[*userState]int{}
-		s.deny = map[*userState]uint64{}
 	}
 	s.allows = rollOf(spec.Users)
 	return s

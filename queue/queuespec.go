@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +20,19 @@ type QueueSpec struct {
 	UserSlots int `json:"userSlots,omitempty"` // running at once of one user; 0 = no limit
 	JobSlots  int `json:"jobSlots,omitempty"`  // of one job at most; 0 = no limit
 	LeastJob  int `json:"leastJob,omitempty"`  // slots of one job at least; 0 = 1
+	// SlotsDefault is for jobs that ask for no number of slots; 0 = LeastJob.
+	SlotsDefault int `json:"slotsDefault,omitempty"`
 
 	RunLimit   time.Duration `json:"runLimit,omitempty"`   // that no job may exceed; 0 = none
 	RunDefault time.Duration `json:"runDefault,omitempty"` // of jobs that say none; 0 = RunLimit
 	// Limits are what no job may exceed, and DefaultLimits those of jobs that say none; where that is zero, too, Limits.
 	Limits        Limits `json:"limits,omitzero"`
 	DefaultLimits Limits `json:"defaultLimits,omitzero"`
+
+	// NeedDefault is what slots of jobs need that do not say; Hosts and Exclusive do not count. MemDefault is MiB of memory that such jobs
+	// need in all, in equal shares of their slots.
+	NeedDefault Need `json:"needDefault,omitzero"`
+	MemDefault  int  `json:"memDefault,omitempty"`
 
 	Rerunnable  bool    `json:"rerunnable,omitempty"`  // for all its jobs
 	RequeueExit ExitSet `json:"requeueExit,omitzero"`  // exit codes with which its jobs run again
@@ -56,9 +64,9 @@ func (s *QueueSpec) Allows(user string) bool {
 
 // validate says what cannot be of one queue.
 func (s *QueueSpec) validate() error {
-	for _, n := range []int{s.MaxSlots, s.UserSlots, s.JobSlots, s.LeastJob} {
-		if n < 0 {
-			return fmt.Errorf("configure queue %q: a limit is negative", s.Name)
+	for _, n := range []int{s.MaxSlots, s.UserSlots, s.JobSlots, s.LeastJob, s.SlotsDefault, s.NeedDefault.MemMiB, s.NeedDefault.GPUs, s.NeedDefault.PerHost, s.MemDefault} {
+		if n < 0 || n > math.MaxInt32 {
+			return fmt.Errorf("configure queue %q: a limit is negative, or too large", s.Name)
 		}
 	}
 	switch {
@@ -66,6 +74,8 @@ func (s *QueueSpec) validate() error {
 		return fmt.Errorf("configure queue %q: a limit is negative, or too large", s.Name)
 	case s.JobSlots > 0 && s.LeastJob > s.JobSlots:
 		return fmt.Errorf("configure queue %q: jobs of at least %d and at most %d slots", s.Name, s.LeastJob, s.JobSlots)
+	case s.SlotsDefault > 0 && (s.SlotsDefault < s.LeastJob || s.JobSlots > 0 && s.SlotsDefault > s.JobSlots):
+		return fmt.Errorf("configure queue %q: %d slots by default are not from %d to %d", s.Name, s.SlotsDefault, s.LeastJob, s.JobSlots)
 	case s.RunLimit > 0 && s.RunDefault > s.RunLimit:
 		return fmt.Errorf("configure queue %q: default run limit %v above the run limit %v", s.Name, s.RunDefault, s.RunLimit)
 	case s.Limits.Exceeded(&s.DefaultLimits) != "":

@@ -75,23 +75,7 @@ func (q *Queue) limitReason(j *job) string {
 			return reasonGroup
 		}
 	}
-	s, n := j.queue, j.spec.MinSlots
-	if left := s.spec.MaxSlots - s.held; s.spec.MaxSlots > 0 && left < n {
-		if left <= 0 {
-			return "The queue has reached its job slot limit"
-		}
-		return "The queue has not enough job slots for the parallel job"
-	}
-	if s.users == nil {
-		return ""
-	}
-	switch left := s.spec.UserSlots - s.users[j.user]; {
-	case left <= 0:
-		return "User has reached the per-user job slot limit of the queue"
-	case left < n:
-		return "Not enough per-user job slots of the queue for the parallel job"
-	}
-	return ""
+	return q.quotaReason(j)
 }
 
 // hostReasons is the reasons of a job that only waits for hosts. All jobs of a class share them.

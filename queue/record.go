@@ -96,7 +96,9 @@ type userState struct {
 	pending int // elements, held ones included
 	jobs    int // jobs in memory
 	slots   [Unknown + 1]int
-	named   map[string]*job // newest job of each name; the rest by nameNext
+	named   map[string]*job        // newest job of each name; the rest by nameNext
+	quotas  []*quota               // of his own, and of his groups
+	in      map[*queueState]*quota // of queues that limit each user
 }
 
 // queueState is a queue and what is in it, in slots.
@@ -106,27 +108,31 @@ type queueState struct {
 	weight int // in parts of wholeWeight
 	open   bool
 	active bool
-	since  stamp              // when it was last made active
-	slots  [Unknown + 1]int   // by state of their jobs
-	held   int                // slots of placed jobs
-	users  map[*userState]int // held, where there is a limit per user
-	denied uint64             // the pass in which a blocked job claimed what is left of its limit
-	deny   map[*userState]uint64
-	allows roll // who may submit
+	since  stamp            // when it was last made active
+	slots  [Unknown + 1]int // by state of their jobs
+	all    quota            // of all its jobs; without a limit, it counts what they hold
+	allows roll             // who may submit
 }
 
 // add accounts n slots of jobs in a state, or fewer with n < 0.
 func (s *queueState) add(state State, n int, u *userState) {
-	s.slots[state] += n
 	u.slots[state] += n
+	if state.Placed() {
+		for _, l := range u.quotas {
+			l.held += n
+		}
+	}
+	s.count(state, n, u)
+}
+
+// count is add for a queue that is changed under its jobs.
+func (s *queueState) count(state State, n int, u *userState) {
+	s.slots[state] += n
 	if !state.Placed() {
 		return
 	}
-	s.held += n
-	if s.users == nil {
-		return
-	}
-	if s.users[u] += n; s.users[u] == 0 {
-		delete(s.users, u)
+	s.all.held += n
+	if s.spec.UserSlots > 0 {
+		s.of(u).held += n
 	}
 }

@@ -180,10 +180,10 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 	return nil
 }
 
-// setDeadline arms the timer of a run that starts.
-func (q *Queue) setDeadline(r *run) {
+// setDeadline arms the timer of a run that starts. The run limit is the one of then: what a queue allows may have changed since.
+func (q *Queue) setDeadline(r *run, limit time.Duration) {
 	j := r.e.job
-	if limit := runLimit(j); limit > 0 {
+	if limit > 0 {
 		r.deadline = r.e.started.after(limit)
 	}
 	if end := stampOf(j.spec.EndBy); end != 0 && (r.deadline == 0 || end < r.deadline) {

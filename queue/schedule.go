@@ -73,9 +73,9 @@ func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	if q.measure(c); c.room < c.min && !q.expected(c) {
 		return false // it could not start even if nothing ran, so it may not hold up others
 	}
-	left, byQueue := q.headroom(c)
+	left, tightest := q.headroom(c)
 	if left < c.min {
-		q.blockLimit(c, j, at, byQueue)
+		q.blockQuota(c, j, at, tightest)
 		return false
 	}
 	by := never
@@ -97,7 +97,7 @@ func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	}
 	c.waiting = 0
 	ev := q.record(JobStarted, now)
-	ev.Job, ev.Attempt, ev.Placement = id, int(attempt)+1, places
+	ev.Job, ev.Attempt, ev.Placement, ev.RunLimit = id, int(attempt)+1, places, runLimit(j)
 	q.commit(ev)
 	return true
 }
@@ -111,53 +111,10 @@ func (q *Queue) Await(slots int) {
 	}
 }
 
-// Awaited is what Await was told last.
-func (q *Queue) Awaited() int { return q.awaited }
-
 // expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
 // known of them.
 func (q *Queue) expected(c *class) bool {
 	return q.awaited > 0 && c.room+q.awaited >= c.min && c.allowed == nil && c.need.GPUs == 0 && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
-}
-
-// headroom is the number of slots that the limits of its queue leave to a class, and whether the queue's own limit, not that
-// per user, is the tighter one.
-func (q *Queue) headroom(c *class) (left int, byQueue bool) {
-	s := c.queue
-	left, byQueue = int(^uint(0)>>1), true
-	if s.spec.MaxSlots > 0 {
-		left = s.spec.MaxSlots - s.held
-		if s.denied == q.pass.id {
-			left = 0
-		}
-	}
-	if s.users != nil {
-		mine := s.spec.UserSlots - s.users[c.user]
-		if s.deny[c.user] == q.pass.id {
-			mine = 0
-		}
-		if mine < left {
-			left, byQueue = mine, false
-		}
-	}
-	return left, byQueue
-}
-
-// blockLimit claims what is left of a queue's limit for a job that needs more of it.
-func (q *Queue) blockLimit(c *class, j *job, at stamp, byQueue bool) {
-	s := c.queue
-	if s.spec.MaxSlots > 0 && s.spec.MaxSlots < c.min || s.users != nil && s.spec.UserSlots < c.min {
-		return // it can never start, so it may not hold up others
-	}
-	switch {
-	case !q.keeping(c, j, at):
-		return
-	case byQueue:
-		s.denied = q.pass.id
-	default:
-		s.deny[c.user] = q.pass.id
-	}
-	q.claimGroup(c)
 }
 
 // keeping reports whether the blocked job at the head of a class may keep others from starting now: it may for ReserveFor,

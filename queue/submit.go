@@ -8,14 +8,9 @@ import (
 	"time"
 )
 
-// Submit takes a job and returns its number. It fills in what the spec leaves open: the queue, and one slot.
+// Submit takes a job and returns its number. It fills in what the spec leaves open: the queue, and what that queue has for jobs which do not
+// say.
 func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
-	if spec.MinSlots == 0 {
-		spec.MinSlots = 1
-	}
-	if spec.MaxSlots == 0 {
-		spec.MaxSlots = spec.MinSlots
-	}
 	s, err := q.queueFor(&spec)
 	if err != nil {
 		return ID{}, err
@@ -35,9 +30,10 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 	return ev.Job, nil
 }
 
-// queueFor finds the queue that takes a job: the one that it names or, if it names none, the first default queue that does.
+// queueFor finds the queue that takes a job, and fills in what that says about jobs which do not: the one that it names or, if it names
+// none, the first default queue that does.
 func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
-	choice := q.preset
+	choice := q.presets
 	if spec.Queue != "" {
 		choice = []*queueState{q.named[spec.Queue]}
 	}
@@ -46,8 +42,11 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 	}
 	var refused error
 	for _, s := range choice {
-		err := s.accepts(spec)
+		filled := *spec
+		s.fill(&filled)
+		err := s.accepts(&filled)
 		if err == nil {
+			*spec = filled
 			spec.Queue = s.spec.Name
 			return s, nil
 		}
@@ -110,10 +109,17 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 	if q.tasks >= q.cfg.MaxJobs || !q.jobs.fits(q.last+1) {
 		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs are in the system: submit again when some have ended", q.tasks)}
 	}
-	if u := q.users[spec.User]; q.cfg.MaxUserPending > 0 && (u == nil && n > q.cfg.MaxUserPending || u != nil && u.pending+n > q.cfg.MaxUserPending) {
+	if most := q.cfg.MaxPending; most > 0 && q.pend+n > most {
+		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs may pend: submit again when some have started", most)}
+	}
+	pending := 0
+	if u := q.users[spec.User]; u != nil {
+		pending = u.pending
+	}
+	if most := q.granted.of(spec.User).MaxPending; most > 0 && pending+n > most {
 		return &Error{
 			KindUnavailable, TooManyJobs, spec.User,
-			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, q.cfg.MaxUserPending),
+			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, most),
 		}
 	}
 	return nil
@@ -226,6 +232,7 @@ func (q *Queue) user(name string) *userState {
 	u := q.users[name]
 	if u == nil {
 		u = &userState{name: name}
+		q.granted.grant(u)
 		q.users[name] = u
 	}
 	return u

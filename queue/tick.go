@@ -140,31 +140,11 @@ func (q *Queue) foldMoved(j *job, ev *Event) error {
 		q.settle(j)
 		return nil
 	}
-	to := q.named[ev.QueueName]
-	if to == nil {
-		to = q.strays
-	}
-	from := j.queue
-	move := func(s State, n int) {
-		from.add(s, -n, j.user)
-		to.add(s, n, j.user)
-	}
-	one := func(e *element) {
-		switch {
-		case e.run != nil:
-			move(e.state, int(e.run.slots))
-		case pends(e.state):
-			move(e.state, j.spec.MinSlots)
-		}
-	}
-	if a := j.array; a == nil {
-		one(&j.one)
-	} else {
-		if pends(a.state) {
-			move(a.state, int(a.pristine)*j.spec.MinSlots)
-		}
-		a.records(func(_ int32, e *element) { one(e) })
-	}
+	from, to := j.queue, q.queueOf(ev.QueueName)
+	j.tally(func(s State, slots int) {
+		from.add(s, -slots, j.user)
+		to.add(s, slots, j.user)
+	})
 	j.queue = to
 	spec := *j.spec // who holds the former one keeps it
 	spec.Queue = ev.QueueName

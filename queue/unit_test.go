@@ -26,6 +26,13 @@ func TestNewRefuses(t *testing.T) {
 		"least above most":  {Queues: []queue.QueueSpec{{Name: "a", LeastJob: 3, JobSlots: 2}}},
 		"default run limit": {Queues: []queue.QueueSpec{{Name: "a", RunDefault: 2, RunLimit: 1}}},
 		"default limit":     {Queues: []queue.QueueSpec{{Name: "a", DefaultLimits: queue.Limits{MemKiB: 2}, Limits: queue.Limits{MemKiB: 1}}}},
+		"default twice":     {Queues: []queue.QueueSpec{{Name: "a"}}, DefaultQueues: []string{"a", "a"}},
+		"system's name":     {Queues: []queue.QueueSpec{{Name: "lost_and_found"}}},
+		"default slots":     {Queues: []queue.QueueSpec{{Name: "a", LeastJob: 2, SlotsDefault: 1}}},
+		"bad limit":         {Queues: []queue.QueueSpec{{Name: "a", Limits: queue.Limits{MemKiB: -1}}}},
+		"user twice":        {Users: []queue.UserSpec{{Name: "a"}, {Name: "a"}}},
+		"negative of user":  {Users: []queue.UserSpec{{Name: "a", MaxSlots: -1}}},
+		"pending of group":  {Users: []queue.UserSpec{{Name: "a", Members: []string{"b"}, MaxPending: 1}}},
 		"negative limit":    {Queues: []queue.QueueSpec{{Name: "a", MaxSlots: -1}}},
 		"negative per user": {Queues: []queue.QueueSpec{{Name: "a", UserSlots: -1}}},
 	} {

@@ -14,6 +14,7 @@ type world struct {
 	t      *rapid.T
 	q      *Queue
 	cfg    Config
+	full   Config // the first one
 	now    time.Time
 	hosts  map[string]*machine
 	names  []string
@@ -23,6 +24,7 @@ type world struct {
 	sizes  map[int64]int
 	begun  map[ID]int // newest attempt that ever ran
 	points []point
+	loose  bool // a reconfiguration may have left quotas exceeded
 }
 
 // machine is a host's side.
@@ -52,7 +54,7 @@ func newWorld(t *rapid.T, cfg Config) *world {
 		t.Fatal(err)
 	}
 	return &world{
-		t: t, q: q, cfg: q.cfg, now: time.Unix(1_000_000, 0).UTC(), hosts: map[string]*machine{}, sizes: map[int64]int{},
+		t: t, q: q, cfg: q.cfg, full: q.cfg, now: time.Unix(1_000_000, 0).UTC(), hosts: map[string]*machine{}, sizes: map[int64]int{},
 		begun: map[ID]int{},
 	}
 }
@@ -63,6 +65,10 @@ func anyConfig(t *rapid.T) Config {
 			{Name: "normal", Priority: 30, Default: true, Weight: 1.7},
 			{Name: "tight", Priority: 40, MaxSlots: 5, UserSlots: 3, JobSlots: 4},
 			{Name: "rerun", Priority: 30, Rerunnable: true, RunLimit: 300 * time.Second},
+		},
+		Users: []UserSpec{
+			{Name: "ann", MaxSlots: rapid.SampledFrom([]int{0, 6}).Draw(t, "ann"), MaxPending: 40},
+			{Name: "both", Members: []string{"ann", "bob"}, MaxSlots: rapid.SampledFrom([]int{0, 9}).Draw(t, "both")},
 		},
 		Backfill:     rapid.Bool().Draw(t, "backfill"),
 		SlotMemMiB:   rapid.SampledFrom([]int{0, 100}).Draw(t, "slotMem"),
@@ -75,7 +81,7 @@ func anyConfig(t *rapid.T) Config {
 func (w *world) intn(n int, what string) int { return rapid.IntRange(0, n-1).Draw(w.t, what) }
 
 func (w *world) step() {
-	w.act(w.intn(28, "act"))
+	w.act(w.intn(29, "act"))
 	w.lease()
 	if w.intn(3, "tick") == 0 {
 		w.q.Tick(w.now)
@@ -88,7 +94,7 @@ func (w *world) step() {
 	if w.intn(12, "point") == 0 {
 		w.q.Tick(w.now)
 		w.deliver()
-		w.points = append(w.points, point{len(w.events), w.now, dump(w.q)})
+		w.points = append(w.points, point{len(w.events), w.now, w.dump(w.q)})
 	}
 }
 
@@ -110,6 +116,8 @@ func (w *world) act(n int) {
 		w.report()
 	case 20, 21, 22, 23:
 		w.command()
+	case 24:
+		w.reconfigure(changed(w.t, w.full))
 	default:
 		w.now = w.now.Add([]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 100 * time.Second}[w.intn(4, "dt")])
 	}
@@ -507,13 +515,15 @@ func (w *world) schedule() {
 		}
 	}
 	w.deliver()
+	if w.loose || moved(w.events) {
+		return
+	}
 	for _, s := range w.q.queues {
-		if s.spec.MaxSlots > 0 && s.held > s.spec.MaxSlots && !moved(w.events) {
-			w.t.Fatalf("queue %s holds %d slots", s.spec.Name, s.held)
-		}
-		for u, n := range s.users {
-			if n > s.spec.UserSlots && !moved(w.events) {
-				w.t.Fatalf("%s holds %d slots in queue %s", u.name, n, s.spec.Name)
+		for _, u := range w.q.users {
+			for _, l := range s.quotas(u) {
+				if l.held > l.most {
+					w.t.Fatalf("jobs of %s in queue %s hold %d slots of a quota of %d (kind %d)", u.name, s.spec.Name, l.held, l.most, l.kind)
+				}
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func idle(q *Queue) error {
 		}
 	}
 	slices.SortFunc(ranks, compareRanks)
-	blocked, limited := false, map[*queueState]bool{}
+	blocked, limited := false, map[*quota]bool{}
 	claims := map[*group]bool{}
 	claim := func(c *class) {
 		for g := c.group; g != nil; g = g.parent {
@@ -32,11 +32,10 @@ func idle(q *Queue) error {
 		c := r.class
 		left, hosts, room := 1<<30, 0, 0
 		var free, whole []int
-		if m := c.queue.spec.MaxSlots; m > 0 {
-			left = m - c.queue.held
-		}
-		if m := c.queue.spec.UserSlots; m > 0 {
-			left = min(left, m-c.queue.users[c.user])
+		excused := false
+		for _, l := range c.quotas {
+			left = min(left, l.most-l.held)
+			excused = excused || limited[l]
 		}
 		for _, h := range q.hosts {
 			if !h.usable() || c.allowed != nil && !c.allowed[h.spec.Name] {
@@ -72,9 +71,11 @@ func idle(q *Queue) error {
 		case claimed && hosts >= c.min: // perhaps what is left of the limit is kept for a job before it
 		case left < c.min:
 			claim(c)
-			limited[c.queue] = true // perhaps only since it kept hosts
+			for _, l := range c.quotas {
+				limited[l] = true // perhaps only since it kept hosts
+			}
 			blocked = blocked || room >= c.min
-		case hosts >= c.min && !blocked && !limited[c.queue]:
+		case hosts >= c.min && !blocked && !excused:
 			return fmt.Errorf("job %d (%+v, %d slots at least) pends although %d slots are there for it; dirty %v, kept until %v",
 				r.head.job.number, c.need, c.min, hosts, q.dirty, q.retryAt.time())
 		case room >= c.min:
@@ -118,7 +119,7 @@ func TestRandomWorlds(t *testing.T) {
 func (w *world) replay() {
 	w.q.Tick(w.now)
 	w.deliver()
-	w.points = append(w.points, point{len(w.events), w.now, dump(w.q)})
+	w.points = append(w.points, point{len(w.events), w.now, w.dump(w.q)})
 	q, err := New(w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -137,7 +138,7 @@ func (w *world) replay() {
 		if err := audit(q); err != nil {
 			w.t.Fatalf("after replay: %v", err)
 		}
-		if got := dump(q); got != p.dump {
+		if got := w.dump(q); got != p.dump {
 			w.t.Fatalf("replay of %d events gives another state:\n%s", p.events, difference(got, p.dump))
 		}
 	}
@@ -156,6 +157,9 @@ func difference(a, b string) string {
 
 // drain lets everything end: no job may be lost, and none may be left that could run.
 func (w *world) drain() {
+	if w.loose {
+		w.reconfigure(w.full)
+	}
 	admin := Actor{User: "root", Admin: true}
 	for range 3 {
 		for _, n := range slices.Clone(w.names) {

@@ -52,7 +52,7 @@ func bparams(ctx context.Context, c *lsfCall, client paramViewer) (int, error) {
 // daemons are 0.
 func paramsOf(p *wire.Params) []lsfbridge.Param {
 	seconds := func(n float64) string { return fmt.Sprintf("%.0f (seconds)", n) }
-	return []lsfbridge.Param{
+	params := []lsfbridge.Param{
 		{About: "System default queues for automatic queue selection:", Name: "DEFAULT_QUEUE", Value: strings.Join(p.DefaultQueues, " ")},
 		{About: "The interval for dispatching jobs by master batch daemon:", Name: "MBD_SLEEP_TIME", Value: seconds(0)},
 		{About: "The interval for checking jobs by slave batch daemon:", Name: "SBD_SLEEP_TIME", Value: seconds(0)},
@@ -65,4 +65,8 @@ func paramsOf(p *wire.Params) []lsfbridge.Param {
 		{About: "The maximum number of jobs in a job array.", Name: "MAX_JOB_ARRAY_SIZE", Value: strconv.Itoa(p.MaxArray)},
 		{About: "The maximum number of jobs and started array elements that are remembered:", Name: "MAX_JOBS", Value: strconv.Itoa(p.MaxJobs)},
 	}
+	if p.MaxPending > 0 {
+		params = append(params, lsfbridge.Param{About: "The maximum number of pending jobs in the system.", Name: "MAX_PEND_JOBS", Value: strconv.Itoa(p.MaxPending)})
+	}
+	return params
 }

@@ -8,18 +8,48 @@ import (
 
 // Sections of LSF that have no effect, mostly because hosts bring what they are with them.
 var (
-	hostSections    = words("host hostgroup hostpartition computeunit")
+	hostSections    = words("hostgroup hostpartition computeunit")
 	sharedSections  = words("hosttype hostmodel resource")
 	clusterSections = words("parameters host resourcemap hosttypes")
 )
 
-// hosts goes through lsb.hosts, which has no effect: hosts come and go, and bring their slots.
+// hosts reads lsb.hosts: the most slots that a host may have. Hosts come and go, so a row of one host has no effect.
 func (p *parser) hosts() {
 	sections, _ := p.sections(fileHosts)
 	for _, s := range sections {
-		p.otherSection(s, hostSections)
+		if !strings.EqualFold(s.name, "Host") {
+			p.otherSection(s, hostSections)
+			continue
+		}
+		for _, e := range s.entries {
+			var row hostRow
+			take(p, e, hostKeywords, otherHostKeywords, &row)
+			switch {
+			case row.name == "default":
+				p.config.MaxHostSlots = row.slots
+			case row.name != "":
+				p.warn(e.at, "host %s: hosts come and go, only the row default has an effect", show(row.name))
+			}
+		}
 	}
 }
+
+// hostRow is a row of a Host section.
+type hostRow struct {
+	name  string
+	slots int // 0 = as many as there are CPUs
+}
+
+var hostKeywords = map[string]keyword[hostRow]{
+	"HOST_NAME": func(_ *parser, v value, h *hostRow) { h.name = v.text },
+	"MXJ": func(p *parser, v value, h *hostRow) {
+		if v.text != "!" {
+			h.slots, _ = p.integer(v, 1, maxJobSlots)
+		}
+	},
+}
+
+var otherHostKeywords = words("JL/U DISPATCH_WINDOW EXIT_RATE CHKPNT MIG AFFINITY R15S R1M R15M UT PG IO LS IT TMP SWP MEM")
 
 // otherSection warns of a section that has no effect.
 func (p *parser) otherSection(s section, known map[string]bool) {

@@ -32,13 +32,17 @@ type Source struct {
 type Config struct {
 	Queues        []queue.QueueSpec // nil = there is no lsb.queues
 	DefaultQueues []string          // in the order in which they are tried
+	Users         []queue.UserSpec  // those with limits, and groups
 	Cluster       string
 	Admins        []string
 
+	Project        string // of jobs that ask for none
 	CleanPeriod    time.Duration
 	MaxArray       int
 	KillGrace      time.Duration
 	PreExecRetries int
+	MaxPending     int // jobs and elements in all
+	MaxHostSlots   int // of one host
 
 	Warnings []Problem // by file and line
 }

@@ -41,6 +41,8 @@ var queueKeywords = map[string]keyword[queue.QueueSpec]{
 	"DATALIMIT":           queueLimit,
 	"STACKLIMIT":          queueLimit,
 	"CORELIMIT":           queueLimit,
+	"NICE":                queueNice,
+	"RES_REQ":             queueResReq,
 	"HOSTS":               noEffect[queue.QueueSpec]("all"),
 	"JOB_ACCEPT_INTERVAL": noEffect[queue.QueueSpec]("0"),
 	"NEW_JOB_SCHED_DELAY": noEffect[queue.QueueSpec]("0"),
@@ -56,10 +58,10 @@ var otherQueueKeywords = words(`
 	IMPT_JOBLIMIT IMPT_SLOTBKLG IMPT_TASKBKLG IMPT_TASKLIMIT INTERACTIVE INTERRUPTIBLE_BACKFILL JOB_ACTION_WARNING_TIME JOB_CONTROLS
 	JOB_INCLUDE_POSTPROC JOB_OVERRUN JOB_POSTPROC_TIMEOUT JOB_PREPROC_TIMEOUT JOB_SIZE_LIST JOB_STARTER JOB_UNDERRUN
 	JOB_WARNING_ACTION LOCAL_MAX_PREEXEC_RETRY LOCAL_MAX_PREEXEC_RETRY_ACTION MANDATORY_EXTSCHED MAX_JOB_PREEMPT MAX_JOB_REQUEUE
-	MAX_PREEXEC_RETRY MAX_PROTOCOL_INSTANCES MAX_RSCHED_TIME MAX_SLOTS_IN_POOL MAX_TOTAL_TIME_PREEMPT MIG NETWORK_REQ NICE
+	MAX_PREEXEC_RETRY MAX_PROTOCOL_INSTANCES MAX_RSCHED_TIME MAX_SLOTS_IN_POOL MAX_TOTAL_TIME_PREEMPT MIG NETWORK_REQ
 	NO_PREEMPT_FINISH_TIME NO_PREEMPT_INTERVAL NO_PREEMPT_RUN_TIME NQS_QUEUES OVERLAP_MXJ PEND_TIME_LIMIT PJOB_LIMIT PLAN
 	POST_EXEC PREEMPTION PREEMPT_DELAY PREEMPT_FOR PRE_EXEC QUEUE_GROUP RCVJOBS_FROM RELAX_JOB_DISPATCH_ORDER
-	REMOTE_MAX_PREEXEC_RETRY RESIZABLE_JOBS RESOURCE_RESERVE RESRSV_LIMIT RES_REQ RESUME_COND RUN_JOB_FACTOR RUN_TIME_DECAY
+	REMOTE_MAX_PREEXEC_RETRY RESIZABLE_JOBS RESOURCE_RESERVE RESRSV_LIMIT RESUME_COND RUN_JOB_FACTOR RUN_TIME_DECAY
 	RUN_TIME_FACTOR RUN_WINDOW SLA_GUARANTEES_IGNORE SLOT_POOL SLOT_RESERVE SLOT_SHARE SNDJOBS_TO STOP_COND
 	SUCCESS_EXIT_VALUES TERMINATE_WHEN USE_PAM_CREDS USE_PRIORITY_IN_POOL
 	R15S R1M R15M UT PG IO LS IT TMP SWP MEM`)
@@ -122,6 +124,14 @@ func queueDescription(p *parser, v value, q *queue.QueueSpec) {
 	q.Description = v.text
 }
 
+// queueNice is shown, and no more than that.
+func queueNice(p *parser, v value, q *queue.QueueSpec) {
+	if n, ok := p.integer(v, -20, 20); ok {
+		q.Nice = n
+		p.warn(v.at, "NICE = %d: shown by bqueues, but hosts do not apply it", n)
+	}
+}
+
 // queueRunLimit reads RUNLIMIT = [default] maximum.
 func queueRunLimit(p *parser, v value, q *queue.QueueSpec) {
 	var limits []time.Duration
@@ -160,10 +170,23 @@ func queueTasks(p *parser, v value, q *queue.QueueSpec) {
 	case len(counts) > 1:
 		q.LeastJob = counts[0]
 	}
-	if len(counts) == 3 && counts[1] != counts[0] {
-		p.warn(v.at, "%s = %s: no default number of tasks but the minimum is supported", v.key, show(v.text))
+	if len(counts) == 3 {
+		q.SlotsDefault = counts[1]
 	}
 	q.JobSlots = counts[len(counts)-1]
+}
+
+// queueResReq reads what jobs need that do not say. Memory is of the whole job, unless it is for each task.
+func queueResReq(p *parser, v value, q *queue.QueueSpec) {
+	many, err := lsfbridge.ParseResReq(v.text, maxJobSlots, maxJobSlots, queue.Need{})
+	one, err1 := lsfbridge.ParseResReq(v.text, 1, 1, queue.Need{})
+	if err != nil || err1 != nil {
+		p.refuse(v.at, "RES_REQ = %s: want select[mem>n], rusage[mem=n:ngpus=n], span[hosts=1], span[ptile=n] or order[…]", show(v.text))
+		return
+	}
+	if q.NeedDefault = many; many.MemMiB != one.MemMiB { // it depends on the number of slots: it is of the whole job
+		q.NeedDefault.MemMiB, q.MemDefault = 0, one.MemMiB
+	}
 }
 
 func queueRequeueExit(p *parser, v value, q *queue.QueueSpec) {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"sluice/queue"
 )
 
 // group is a user group of lsb.users.
@@ -35,15 +37,26 @@ type groupRow struct {
 	members []string
 }
 
-// userKeywords are none yet but the name: users have no limits of their own.
-var userKeywords = map[string]keyword[string]{
-	"USER_NAME": func(_ *parser, v value, name *string) { *name = v.text },
+// userRow is a row of a User section.
+type userRow struct {
+	name           value
+	slots, pending int
 }
 
-var otherUserKeywords = words("MAX_JOBS JL/P MAX_PEND_JOBS MAX_PEND_SLOTS JOB_PRIORITY PRIORITY")
+var userKeywords = map[string]keyword[userRow]{
+	"USER_NAME":     func(_ *parser, v value, u *userRow) { u.name = v },
+	"MAX_JOBS":      number(1, maxNumber, func(u *userRow) *int { return &u.slots }),
+	"MAX_PEND_JOBS": number(1, maxNumber, func(u *userRow) *int { return &u.pending }),
+}
+
+var otherUserKeywords = words("JL/P MAX_PEND_SLOTS JOB_PRIORITY PRIORITY")
+
+// everyoneElse is who has no row of his own.
+const everyoneElse = queue.DefaultUser
 
 func (p *parser) users() {
 	sections, _ := p.sections(fileUsers)
+	var rows []userRow
 	for _, s := range sections {
 		switch strings.ToLower(s.name) {
 		case "usergroup":
@@ -54,8 +67,9 @@ func (p *parser) users() {
 			}
 		case "user":
 			for _, e := range s.entries {
-				var name string
-				take(p, e, userKeywords, otherUserKeywords, &name)
+				var row userRow
+				take(p, e, userKeywords, otherUserKeywords, &row)
+				rows = append(rows, row)
 			}
 		case "usermap":
 			p.warn(s.at, "section %s: not supported by Sluice, it has no effect", s.name)
@@ -65,6 +79,53 @@ func (p *parser) users() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.groups)) {
 		p.expand(name, p.groups[name].at, nil)
+	}
+	for _, row := range rows {
+		p.user(row)
+	}
+	p.groupsWithoutLimits()
+}
+
+// user takes the limits of a user or a group over.
+func (p *parser) user(row userRow) {
+	base, each := strings.CutSuffix(row.name.text, "@")
+	unix, isUnix := strings.CutSuffix(base, "/")
+	u := queue.UserSpec{Name: row.name.text, Each: each, MaxSlots: row.slots, MaxPending: row.pending}
+	g := p.groups[unix]
+	switch {
+	case !isUserName(unix):
+		p.refuse(row.name.at, "USER_NAME %s: want a user, a group, a group with @ at its end, or %s", show(row.name.text), everyoneElse)
+		return
+	case slices.ContainsFunc(p.config.Users, func(o queue.UserSpec) bool { return o.Name == u.Name }):
+		p.refuse(row.name.at, "USER_NAME %s: there is such a row already", show(u.Name))
+		return
+	case g == nil && !isUnix && each:
+		p.refuse(row.name.at, "USER_NAME %s: there is no such group", show(u.Name))
+		return
+	case g != nil || isUnix:
+		users, all := p.expand(base, row.name.at, nil)
+		if u.Members = users; all {
+			p.refuse(row.name.at, "USER_NAME %s: a group of all has no limits, %s is for everyone without a row", show(u.Name), everyoneElse)
+			return
+		}
+		if !each && u.MaxPending > 0 {
+			p.refuse(row.name.at, "MAX_PEND_JOBS of %s: pending jobs are limited for each member, by a row %s@", show(u.Name), base)
+			return
+		}
+		if len(users) == 0 {
+			return // which was refused
+		}
+	}
+	p.config.Users = append(p.config.Users, u)
+}
+
+// groupsWithoutLimits lists the other groups, for who looks at users.
+func (p *parser) groupsWithoutLimits() {
+	for _, name := range slices.Sorted(maps.Keys(p.groups)) {
+		g := p.groups[name]
+		if !g.all && len(g.users) > 0 && !slices.ContainsFunc(p.config.Users, func(u queue.UserSpec) bool { return u.Name == name }) {
+			p.config.Users = append(p.config.Users, queue.UserSpec{Name: name, Members: g.users})
+		}
 	}
 }
 

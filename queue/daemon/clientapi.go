@@ -235,6 +235,7 @@ func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
 	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
 		c := q.Config()
 		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs
+		params.MaxPending = c.MaxPending
 		params.DefaultQueues = c.DefaultQueues
 		return nil
 	})

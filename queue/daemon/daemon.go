@@ -37,7 +37,6 @@ type Daemon struct {
 	started time.Time
 	// settings are those in force; Reconfigure changes them, in the owner goroutine.
 	settings atomic.Pointer[Settings]
-	reading  sync.Mutex // held while the journal is compacted, or read anew
 
 	requests chan *request
 	quit     chan struct{} // closed when the daemon is to end
@@ -64,7 +63,7 @@ type owned struct {
 	waiters   map[int64]map[*waiter]bool
 	terminals map[queue.ID]*terminal // clients of interactive jobs
 	weights   map[string]float64     // of queues, where they are not the configuration's
-	anew      bool                   // the queue was made anew since it last scheduled
+	anew      bool                   // the queue was reconfigured since it last scheduled
 	cause     error                  // why the journal cannot be written; nil = it can
 	retryAt   time.Time
 }
@@ -161,9 +160,7 @@ func (d *Daemon) compactor() {
 				d.log.WithError(err).Warn("cannot keep the history; trying again later")
 			}
 		}
-		d.reading.Lock()
 		deleted, err := d.cfg.Journal.Compact(ctx)
-		d.reading.Unlock()
 		switch {
 		case err != nil && !errors.Is(err, context.Canceled):
 			d.log.WithError(err).Warn("cannot compact the journal; trying again later")

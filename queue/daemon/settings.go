@@ -17,8 +17,8 @@ import (
 type Settings struct {
 	Queue     queue.Config
 	Cluster   string
-	Admins    []string
-	Project   string
+	Admins    []string // beside root and the daemon's own user
+	Project   string   // of jobs that ask for none
 	KillGrace time.Duration
 }
 
@@ -40,35 +40,29 @@ func (s *Settings) complete() error {
 }
 
 // Reconfigure puts other settings in force, all of them or none: on error nothing has changed. The state afterwards is what a
-// daemon has that is opened with these settings on the same journal: the queue is made anew from the journal, while requests
-// wait. So no job is lost: those of a queue that is no more wait in lost_and_found, for a queue of that name or a switch to another
-// one, and those that run go on. Weights that were set live stay, those of queues that are no more are dropped.
+// daemon has that is opened with these settings on the same journal. No job is lost: those of a queue that is no more wait in
+// lost_and_found, for a queue of that name or a switch to another one, and those that run go on as they began. Weights that were set live
+// stay, those of queues that are no more are dropped. Of Queue, how hosts are filled and lost cannot change (see
+// queue.Queue.Reconfigure).
 func (d *Daemon) Reconfigure(ctx context.Context, s Settings) error {
 	s.Queue.Lease = d.settings.Load().Queue.Lease
 	if err := s.complete(); err != nil {
 		return fmt.Errorf("reconfigure: %w", err)
 	}
-	d.reading.Lock() // what is read must not be compacted meanwhile
-	defer d.reading.Unlock()
 	return d.read(context.WithoutCancel(ctx), func(q *queue.Queue, _ time.Time) error {
 		if d.cause != nil {
 			return d.unwritable()
 		}
-		before, weights := d.settings.Load(), d.weights
-		d.settings.Store(&s)
-		d.weights = maps.Clone(weights)
-		maps.DeleteFunc(d.weights, func(name string, _ float64) bool {
-			return !slices.ContainsFunc(queuesOf(&s.Queue), func(spec queue.QueueSpec) bool { return spec.Name == name })
-		})
-		anew, err := d.rebuild(context.WithoutCancel(ctx))
-		if err != nil {
-			d.settings.Store(before)
-			d.weights = weights
+		if err := q.Reconfigure(s.Queue); err != nil {
 			return fmt.Errorf("reconfigure: %w", err)
 		}
-		anew.Await(q.Awaited())
-		d.q, d.anew = anew, true
-		return nil
+		d.settings.Store(&s)
+		weights := maps.Clone(d.weights)
+		maps.DeleteFunc(weights, func(name string, _ float64) bool {
+			return !slices.ContainsFunc(queuesOf(&s.Queue), func(spec queue.QueueSpec) bool { return spec.Name == name })
+		})
+		d.weights, d.anew = weights, true
+		return d.weigh(q)
 	})
 }
 

@@ -78,9 +78,9 @@ type ActRequest struct {
 	Position int         `json:"position,omitempty"`
 	Rerun    queue.Rerun `json:"rerun,omitzero"` // of Requeue
 	// Hosts are where ForceRun starts a job, in this order: on so many slots at most, 0 = as many as are free.
-	Hosts []queue.Placement `json:"hosts,omitempty"`
-	Fields   []Field     `json:"fields,omitempty"`
-	Spec     *queue.Spec `json:"spec,omitempty"`
+	Hosts  []queue.Placement `json:"hosts,omitempty"`
+	Fields []Field           `json:"fields,omitempty"`
+	Spec   *queue.Spec       `json:"spec,omitempty"`
 }
 
 // Field is a part of a job's spec that can be modified.
@@ -192,8 +192,9 @@ type Params struct {
 	MaxJobs       int           `json:"maxJobs"`     // jobs and started elements in memory
 	KillGrace     time.Duration `json:"killGrace"`   // between INT, TERM and KILL
 
-	Project        string `json:"project"`        // of jobs that ask for none
-	PreExecRetries int    `json:"preExecRetries"` // failures in a row of a pre-execution command until a job is held
+	Project        string `json:"project"`              // of jobs that ask for none
+	MaxPending     int    `json:"maxPending,omitempty"` // elements in all; 0 = no limit
+	PreExecRetries int    `json:"preExecRetries"`       // failures in a row of a pre-execution command until a job is held
 }
 
 // ReconfigureRequest asks for the configuration files to be read anew.
