@@ -391,3 +391,22 @@ func (b *fakeBatch) kinds() map[string]int {
 	}
 	return slots
 }
+
+// TestFaultDomains: agents of all regions are used, and hosts are spread over zones.
+func TestFaultDomains(t *testing.T) {
+	t.Parallel()
+	list := agents(6)
+	for i := range list {
+		list[i].Domain = minimesos.FaultDomain{Region: fmt.Sprintf("r%d", i/4), Zone: fmt.Sprintf("z%d", i/2)}
+	}
+	r := newRig(t, minimesos.Config{Agents: list, Domain: minimesos.FaultDomain{Region: "r0", Zone: "z0"}})
+	r.constrain("@zone:GROUP_BY:3")
+	r.start()
+	r.want(12) // three agents of four slots
+	if on := r.batch.hostsOn("@zone"); len(on) != 3 || on["z0"] != 1 || on["z1"] != 1 || on["z2"] != 1 {
+		t.Errorf("hosts on %v", on)
+	}
+	if on := r.batch.hostsOn("@region"); on["r0"] != 2 || on["r1"] != 1 {
+		t.Errorf("hosts in %v", on)
+	}
+}
