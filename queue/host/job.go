@@ -40,6 +40,7 @@ type job struct {
 	start *wire.Start
 	phase phase
 	ready prepared
+	group *jobGroup // of a job with a limit of memory, where there are groups, else nil
 	tty   *terminal // of an interactive job, else nil
 
 	stage         stage

@@ -44,11 +44,12 @@ type keeper struct {
 	kept      map[attemptKey]*keptOutput // of ended jobs
 	keptOrder []attemptKey               // oldest first; may hold keys that are gone
 	keptBytes int
-	closing   bool   // all jobs are ended: none goes on to its next command
-	watched   int    // running jobs with limits that we watch
-	threads   []int  // whose children are ours
-	buffer    []byte // for reading /proc
-	lease     int64  // boot clock at which all jobs end; 0 = never
+	groups    *cgroups // nil: jobs have none
+	closing   bool     // all jobs are ended: none goes on to its next command
+	watched   int      // running jobs with limits that we watch
+	threads   []int    // whose children are ours
+	buffer    []byte   // for reading /proc
+	lease     int64    // boot clock at which all jobs end; 0 = never
 	lastMark  uint64
 
 	in         chan *frame // closed when the session is gone
@@ -146,6 +147,17 @@ func newKeeper(link *wire.Conn) (*keeper, error) {
 	return k, nil
 }
 
+// divide lets jobs have control groups, where the host's own group can be divided.
+func (k *keeper) divide() {
+	dir, err := ownCgroup()
+	if err == nil && dir != "" {
+		k.groups, err = openCgroups(dir, []int{os.Getppid(), os.Getpid()})
+	}
+	if err != nil {
+		k.warn("no control groups for jobs: %v", err)
+	}
+}
+
 func (k *keeper) spoolPath(key attemptKey, stream string) string {
 	return filepath.Join(k.spool, key.String()+"."+stream)
 }
@@ -153,6 +165,7 @@ func (k *keeper) spoolPath(key attemptKey, stream string) string {
 // run serves the session until it is gone, and then ends everything.
 func (k *keeper) run() error {
 	k.out = newOutbox(k.link, func(error) { _ = k.link.Close() }) // the reader sees that
+	k.divide()
 	go k.receive()
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,9 @@ func (k *keeper) killRound(j *job, now time.Time) {
 	tree, err := k.treeOf(j)
 	if err == nil {
 		err = killTree(tree, unix.Getpgrp())
+	}
+	if j.group != nil {
+		err = errors.Join(err, j.group.kill())
 	}
 	if err != nil && j.round == 0 { // once: the other rounds would say the same
 		k.warn("kill job %s: %v", j.key, err)

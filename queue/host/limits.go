@@ -53,6 +53,8 @@ func (j *job) useOf(tree []process) use {
 	return u
 }
 
+const reasonMemory = "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit"
+
 // Exit codes that LSF reports of jobs that passed a limit: those of the first signal that it sends.
 const (
 	exitInterrupted = 128 + int(unix.SIGINT)
@@ -63,20 +65,18 @@ const (
 func (j *job) breach(u use) (order killOrder, over bool) {
 	l := j.start.GetLimits()
 	passed := func(limit, used int64) bool { return limit > 0 && used > limit }
-	reached := func(name, what string, exitCode int) (killOrder, bool) {
-		return j.orderOf(exitCode, fmt.Sprintf("TERM_%s: job killed after reaching LSF %s", name, what), 0), true
-	}
+	reached := func(reason string, exitCode int) (killOrder, bool) { return j.orderOf(exitCode, reason, 0), true }
 	switch {
 	case passed(l.GetMemKib(), u.rssKiB):
-		return reached("MEMLIMIT", "memory usage limit", exitInterrupted)
+		return reached(reasonMemory, exitInterrupted)
 	case passed(l.GetSwapKib(), u.swapKiB):
-		return reached("SWAP", "swap usage limit", exitInterrupted)
+		return reached("TERM_SWAP: job killed after reaching LSF swap usage limit", exitInterrupted)
 	case passed(l.GetCpuNs(), int64(u.cpu)):
-		return reached("CPULIMIT", "CPU usage limit", exitCPU)
+		return reached("TERM_CPULIMIT: job killed after reaching LSF CPU usage limit", exitCPU)
 	case passed(l.GetProcesses(), int64(u.processes)):
-		return reached("PROCESSLIMIT", "process limit", exitInterrupted)
+		return reached("TERM_PROCESSLIMIT: job killed after reaching LSF process limit", exitInterrupted)
 	case passed(l.GetThreads(), int64(u.threads)):
-		return reached("THREADLIMIT", "thread limit", exitInterrupted)
+		return reached("TERM_THREADLIMIT: job killed after reaching LSF thread limit", exitInterrupted)
 	}
 	return order, false
 }

@@ -16,7 +16,7 @@ func TestUsageIsTold(t *testing.T) {
 	key := d.begin(newStart(`python3 -c 'import threading, time
 x = bytearray(100 << 20)
 threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
-while time.process_time() < 1.2: pass
+while time.process_time() < 1.02: pass
 time.sleep(1000)'`))
 	told := func() bool {
 		u := d.usages[key]

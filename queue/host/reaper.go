@@ -280,6 +280,9 @@ func (k *keeper) hostGone(children <-chan os.Signal) error {
 		case <-time.After(wait):
 		}
 	}
+	for _, j := range k.jobs {
+		k.leaveGroup(j)
+	}
 	k.awaitOutputs()
 	return errors.Join(problem, k.scripts.remove(), os.RemoveAll(k.spool))
 }

@@ -113,6 +113,7 @@ func (k *keeper) unstarted(j *job, err error, now time.Time) {
 		return
 	}
 	j.fail(err, now)
+	k.leaveGroup(j)
 	k.toFinish(j)
 }
 
@@ -143,13 +144,7 @@ func (k *keeper) spawn(j *job, c command) (err error) {
 		defer null.Close() //nolint:errcheck // nothing was written
 		c.files = []uintptr{null.Fd(), null.Fd(), null.Fd()}
 	}
-	attributes := &syscall.ProcAttr{Env: c.env, Files: c.files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
-	if j.stage == stageMain && j.tty != nil && j.tty.pseudo {
-		attributes.Sys.Setctty = true // its standard input
-	}
-	if a := j.ready.account; !a.own {
-		attributes.Sys.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
-	}
+	attributes := &syscall.ProcAttr{Env: c.env, Files: c.files, Sys: k.attributesOf(j)}
 	program, login := strings.CutPrefix(c.argv[0], "-")
 	if login { // the shell knows by its name that it is one
 		c.argv = append([]string{"-" + filepath.Base(program)}, c.argv[1:]...)
@@ -161,6 +156,27 @@ func (k *keeper) spawn(j *job, c command) (err error) {
 	j.pid = pid
 	k.marks[j.mark] = j
 	return nil
+}
+
+// attributesOf are those of the main process of a job's stage.
+func (k *keeper) attributesOf(j *job) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if a := j.ready.account; !a.own {
+		attributes.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
+	}
+	if j.stage != stageMain {
+		return attributes
+	}
+	attributes.Setctty = j.tty != nil && j.tty.pseudo // its standard input
+	if limit := j.start.GetLimits().GetMemKib(); k.groups != nil && limit > 0 {
+		group, err := k.groups.newGroup(j.key, limit)
+		if err != nil {
+			k.warn("run job %s: %v", j.key, err) // its memory is watched all the same
+			return attributes
+		}
+		j.group, attributes.UseCgroupFD, attributes.CgroupFD = group, true, int(group.dir.Fd())
+	}
+	return attributes
 }
 
 // mark gives the processes that are forked next a mark of their own.
@@ -208,6 +224,7 @@ func (k *keeper) stageOver(j *job) {
 		if isWatched(j.start.GetLimits()) {
 			k.watched--
 		}
+		k.leaveGroup(j)
 	case stagePost:
 		if j.postStatus != 0 {
 			k.warn("post-execution command of job %s: exit code %d", j.key, codeOf(j.postStatus))
@@ -223,6 +240,23 @@ func (k *keeper) stageOver(j *job) {
 		return
 	}
 	k.toFinish(j)
+}
+
+// leaveGroup takes away the control group of a job whose processes are gone, and says whether its memory was the reason.
+func (k *keeper) leaveGroup(j *job) {
+	if j.group == nil {
+		return
+	}
+	if j.group.outOfMemory() && j.kill == nil {
+		j.reason = reasonMemory
+		if j.exitCode == 0 {
+			j.exitCode = 128 + int(unix.SIGKILL)
+		}
+	}
+	if err := j.group.remove(); err != nil {
+		k.warn("remove control group of job %s: %v", j.key, err)
+	}
+	j.group = nil
 }
 
 // notReady makes a job one whose pre-execution command has failed, or which was ended meanwhile.
