@@ -74,15 +74,26 @@ func (f *Fleet) takeInverse(offers InverseOffers) {
 // it may serve again.
 func (f *Fleet) rescindInverse(id string) {
 	for agent, w := range f.windows {
-		if w.offer != id || id == "" {
-			continue
+		if w.offer == id && id != "" {
+			f.cancelWindow(agent)
 		}
-		delete(f.windows, agent)
-		for _, m := range f.order {
-			if m.Agent == agent && m.Cause == CauseMaintenance && m.State == Closed {
-				m.Cause = CauseSurplus
-				f.touch(m)
-			}
+	}
+}
+
+// seeWindow takes what an offer says of its agent: of a maintenance whose inverse offers were answered, nothing else tells that it
+// is cancelled.
+func (f *Fleet) seeWindow(o *Offer) {
+	if w, known := f.windows[o.Agent]; known && w.offer == "" && o.UnavailableFrom.IsZero() {
+		f.cancelWindow(o.Agent)
+	}
+}
+
+func (f *Fleet) cancelWindow(agent string) {
+	delete(f.windows, agent)
+	for _, m := range f.order {
+		if m.Agent == agent && m.Cause == CauseMaintenance && m.State == Closed {
+			m.Cause = CauseSurplus
+			f.touch(m)
 		}
 	}
 }

@@ -70,6 +70,7 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 	all, ids := make([]candidate, 0, len(offers)), make([]string, 0, len(offers))
 	for i := range offers {
 		o := &offers[i]
+		f.seeWindow(o)
 		k := key{o.Agent, o.Role}
 		c := byKey[k]
 		if c == nil {
