@@ -103,7 +103,7 @@ func (v *conversation) hear() (code int, err error) {
 		}
 		switch body := m.Body.(type) {
 		case *wire.Attached_Started:
-			err = v.started(body.Started)
+			v.started(body.Started)
 		case *wire.Attached_Terminal:
 			err = v.said(body.Terminal)
 		case *wire.Attached_End:
@@ -118,7 +118,7 @@ func (v *conversation) hear() (code int, err error) {
 }
 
 // started begins to speak, anew if the job is.
-func (v *conversation) started(host string) error {
+func (v *conversation) started(host string) {
 	v.call.say("<<Starting on " + printable(host) + ">>")
 	v.mu.Lock()
 	first := !v.begun
@@ -134,7 +134,6 @@ func (v *conversation) started(host string) error {
 		m.Rows, m.Cols = v.screen.size()
 	}
 	v.say(m)
-	return nil
 }
 
 func (v *conversation) said(m *wire.Terminal) error {

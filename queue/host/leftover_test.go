@@ -23,18 +23,19 @@ func TestLimitsLeaveNoProcess(t *testing.T) {
 			d.send(&wire.DaemonMessage{Body: &wire.DaemonMessage_Signal{Signal: &wire.Signal{
 				Attempt: key.wire(), ExitCode: 140, Reason: "TERM_RUNLIMIT", WarningNs: 1,
 			}}})
+			start := escape(t, hog+way, ready+"2", sleep+"1")
+			start.Limits = &wire.Limits{MemKib: 150 << 10}
+			hungry := d.begin(start) // beside the check of the other
 			if ended := d.end(key); ended.ExitCode != 140 || ended.Reason != "TERM_RUNLIMIT" {
 				t.Errorf("run limit: %v", ended)
 			}
-			if n := processesWith(t, "sleep "+sleep); n != 0 {
+			if n := processesWith(t, "sleep "+sleep+" "); n != 0 {
 				t.Errorf("run limit: %d processes are left after Ended", n)
 			}
-			start := escape(t, hog+way, ready+"2", sleep)
-			start.Limits = &wire.Limits{MemKib: 150 << 10}
-			if ended := d.run(start); ended.ExitCode != 130 || ended.Reason != "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit" {
+			if ended := d.end(hungry); ended.ExitCode != 130 || ended.Reason != "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit" {
 				t.Errorf("memory limit: %v", ended)
 			}
-			if n := processesWith(t, "sleep "+sleep); n != 0 {
+			if n := processesWith(t, "sleep "+sleep+"1 "); n != 0 {
 				t.Errorf("memory limit: %d processes are left after Ended", n)
 			}
 		})
