@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -181,6 +183,11 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func TestUnknownUser(t *testing.T) {
 	d := newDaemon(t)
 	startHost(t, d)
@@ -250,5 +257,13 @@ func TestOtherUser(t *testing.T) {
 	ended = d.run(newStart("pwd", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout = "/root", out }))
 	if ended.ExitCode != 0 || strings.Contains(readFile(t, out), "</root> was used as the working directory") {
 		t.Errorf("cwd /root: %v", ended)
+	}
+	// Whose home is not there either is in /tmp, with the groups that the system gives.
+	if u, err := user.Lookup("nobody"); err == nil && !isDir(u.HomeDir) {
+		ended = d.run(newStart("pwd; id -G", asNobody, func(s *wire.Start) { s.Cwd, s.Stdout, s.TruncateStdout = "/no/such", out, true }))
+		groups, err := exec.CommandContext(t.Context(), "id", "-G", "nobody").Output()
+		if err != nil || ended.ExitCode != 0 || !strings.HasSuffix(readFile(t, out), "follows:\n\n/tmp\n"+string(groups)) {
+			t.Errorf("%v, %v: %s", ended, err, readFile(t, out))
+		}
 	}
 }
