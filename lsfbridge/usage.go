@@ -17,7 +17,8 @@ var usages = map[string]string{
 		[-S stack_limit] [-C core_limit] [-w "depend_cond"]
 		[-Q "exit_code ..."] [-sp job_priority] [-env "none | all [, ~name] [, name=value]"]
 		[-ti] [-N] [-B] [-u mail_user] [-I | -Ip | -Is]
-		[command [argument ...]]`,
+		[command [argument ...]]
+   or: bsub -pack job_submission_file`,
 	"bjobs": `bjobs [-h] [-V] [-w | -l | -UF | -X] [-a] [-d] [-p] [-s] [-r] [-A]
              [-m host_name] [-q queue_name] [-u user_name | -u all]
              [-P project_name] [-g job_group] [-J name_spec] [-noheader]

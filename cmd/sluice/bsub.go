@@ -47,6 +47,12 @@ Exit codes: 0 submitted; 255 not submitted; with -K and -I the job's own exit co
 		if err != nil {
 			return c.fail(err)
 		}
+		switch path, packed, err := lsfbridge.PackFile(c.args); {
+		case err != nil:
+			return c.refuse(err)
+		case packed:
+			return bsubPack(ctx, c, path, place, client)
+		}
 		return bsub(ctx, c, place, client)
 	})
 }
@@ -99,7 +105,7 @@ func bsub(ctx context.Context, c *lsfCall, place lsfbridge.SubmitPlace, client s
 		return c.refuseSubmission(err)
 	}
 	if c.env("BSUB_QUIET") == "" {
-		if err := c.announce(submitted); err != nil {
+		if err := errors.Join(c.announce(submitted), c.stdout.Flush()); err != nil { // at once: -K may wait for long
 			return lsfFailed, err
 		}
 	}
@@ -144,14 +150,14 @@ func (c *lsfCall) refuseSubmission(err error) (int, error) {
 	return lsfFailed, nil
 }
 
-// announce says at once that the job was submitted: -K may wait for long.
+// announce says that the job was submitted.
 func (c *lsfCall) announce(submitted wire.Submitted) error {
 	kind := "queue"
 	if submitted.Default {
 		kind = "default queue"
 	}
 	_, err := fmt.Fprintf(c.stdout, "Job <%d> is submitted to %s <%s>.\n", submitted.ID.Job, kind, submitted.Queue)
-	return errors.Join(err, c.stdout.Flush())
+	return err
 }
 
 func (c *lsfCall) waitFor(ctx context.Context, client submitter, id queue.ID) (int, error) {

@@ -104,7 +104,7 @@ func TestDemo(t *testing.T) {
 }
 
 // shortTempDir is a directory whose path leaves room for a unix socket's, which has at most 107 bytes.
-func shortTempDir(t *testing.T) string {
+func shortTempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "sluice-test-") //nolint:usetesting // t.TempDir is too deep for a socket
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"sluice/queue"
@@ -58,7 +59,7 @@ func (d *Daemon) submit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done := make([]wire.Submitted, 1)
-	err := d.submitAll(r, []queue.Spec{ask.Spec}, done)
+	err := d.submitAll(r, []queue.Spec{ask.Spec}, done, false)
 	if err == nil {
 		err = done[0].Error.Err()
 	}
@@ -93,17 +94,21 @@ func (d *Daemon) submitBatch(w http.ResponseWriter, r *http.Request) {
 	done := make([]wire.Submitted, len(specs))
 	for i := 0; i < len(specs); i += chunk {
 		n := min(i+chunk, len(specs))
-		if err := d.submitAll(r, specs[i:n], done[i:n]); err != nil {
+		if err := d.submitAll(r, specs[i:n], done[i:n], ask.Stop); err != nil {
 			for k := i; k < n; k++ {
 				done[k] = wire.Submitted{Error: wire.NewErrorBody(err)}
 			}
+		}
+		if ask.Stop && slices.ContainsFunc(done[i:n], func(s wire.Submitted) bool { return s.Error != nil }) {
+			break
 		}
 	}
 	wire.WriteJSON(w, http.StatusOK, done)
 }
 
-// submitAll submits jobs in one transaction. The error is the journal's: then none was submitted.
-func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Submitted) error {
+// submitAll submits jobs in one transaction, with stop up to the first that is refused. The error is the journal's: then none was
+// submitted.
+func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Submitted, stop bool) error {
 	user := actor(r).User
 	results := make([]wire.Submitted, len(specs))
 	for i := range specs {
@@ -115,12 +120,17 @@ func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Subm
 	}
 	err := d.change(r.Context(), func(q *queue.Queue, now time.Time) error {
 		for i, spec := range specs {
-			if results[i].Error != nil {
-				continue
-			}
-			id, err := q.Submit(now, spec)
-			if err != nil {
+			var id queue.ID
+			if results[i].Error == nil {
+				var err error
+				id, err = q.Submit(now, spec)
 				results[i].Error = wire.NewErrorBody(err)
+			}
+			switch {
+			case results[i].Error != nil && stop:
+				clear(results[i+1:])
+				return nil
+			case results[i].Error != nil:
 				continue
 			}
 			results[i] = wire.Submitted{ID: id, Queue: spec.Queue, Default: spec.Queue == "", Notes: d.notes(&spec)}

@@ -25,6 +25,7 @@ type SubmitRequest struct {
 type BatchRequest struct {
 	Envs []queue.Env `json:"envs"`
 	Jobs []BatchJob  `json:"jobs"`
+	Stop bool        `json:"stop,omitempty"` // those after the first refused one are not tried: of them nothing is said
 }
 
 // BatchJob is one job of a batch. Env counts in BatchRequest.Envs from 0.
@@ -92,8 +93,8 @@ const (
 	FieldCommand    Field = "command"
 	FieldQueue      Field = "queue"
 	FieldProject    Field = "project"
-	FieldStdin      Field = "stdin"
 	FieldGroup      Field = "group"
+	FieldStdin      Field = "stdin"
 	FieldStdout     Field = "stdout" // and whether it is truncated
 	FieldStderr     Field = "stderr" // likewise
 	FieldSlots      Field = "slots"  // the least and the most

@@ -32,7 +32,17 @@ func (c *Client) Submit(ctx context.Context, spec queue.Spec) (Submitted, error)
 // SubmitBatch submits up to MaxBatch jobs and arrays, in order, and gives what became of each. A refused one does not hinder
 // the others.
 func (c *Client) SubmitBatch(ctx context.Context, specs []queue.Spec) ([]Submitted, error) {
-	request := BatchRequest{Jobs: make([]BatchJob, len(specs))}
+	return c.submitBatch(ctx, specs, false)
+}
+
+// SubmitUntilRefused is SubmitBatch that ends with the first refused one: those after it are not tried, and have neither an ID nor
+// an Error.
+func (c *Client) SubmitUntilRefused(ctx context.Context, specs []queue.Spec) ([]Submitted, error) {
+	return c.submitBatch(ctx, specs, true)
+}
+
+func (c *Client) submitBatch(ctx context.Context, specs []queue.Spec, stop bool) ([]Submitted, error) {
+	request := BatchRequest{Jobs: make([]BatchJob, len(specs)), Stop: stop}
 	known := make(map[queue.Env]int)
 	for i, spec := range specs {
 		at, ok := known[spec.Env]
