@@ -149,6 +149,11 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.Var(&intentFlag{&c.Outer.Intent}, "intent", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed --target")
 	outerFlags(f, &c.Outer)
 	f.Var(&weightFlag{&c.Queue}, "queue-weight", "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100 (normal=2: twice, more slots sooner); repeatable")
+	f.Func("queue-profile", "QUEUE:KEY=VALUE,… hosts of its own for a queue (gpu:slot-mem=8192,image=docker://cuda:12): slot-cpus, slot-mem, slot-disk, max-host-slots, image, network; repeatable",
+		func(text string) error {
+			_, err := c.Framework.AddProfile(text)
+			return err
+		})
 	hosts := &c.Framework.Fleet
 	f.Float64Var(&hosts.SlotCPUs, "slot-cpus", orDefault(hosts.SlotCPUs, 1), "CPUs of one slot")
 	f.IntVar(&hosts.SlotMemMiB, "slot-mem", orDefault(hosts.SlotMemMiB, 512), "memory of one slot, MiB")

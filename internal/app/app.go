@@ -44,6 +44,9 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := cfg.profile(&cfg.Queue); err != nil {
+		return nil, err
+	}
 	a := &App{cfg: cfg, log: cfg.Log}
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
