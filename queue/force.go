@@ -46,7 +46,7 @@ func (q *Queue) Force(now time.Time, by Actor, id ID, on []Placement) error {
 		attempt = int(e.attempt)
 	}
 	ev := q.record(JobStarted, now)
-	ev.Job, ev.Attempt, ev.Placement = id, attempt+1, places
+	ev.Job, ev.Attempt, ev.Placement, ev.RunLimit = id, attempt+1, places, runLimit(j)
 	q.commit(ev)
 	return nil
 }
