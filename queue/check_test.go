@@ -325,7 +325,7 @@ func (w *world) dump(q *Queue) string {
 		one := func(_ int32, e *element) {
 			fmt.Fprint(&b, e.index, e.forced, e.barred)
 			if r := e.run; r != nil {
-				fmt.Fprint(&b, " ", r.slots, r.executing, r.ending, r.requeue, r.exit, r.reason, r.deadline, r.stopped)
+				fmt.Fprint(&b, " ", r.slots, r.executing, r.ending, r.requeue, r.exit, r.reason, r.deadline, r.stopped, r.rested)
 			}
 			fmt.Fprintln(&b)
 		}

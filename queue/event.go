@@ -28,7 +28,7 @@ const (
 	QueueSwitched    EventKind = "queue_switched"    // QueueName, Open, Active
 	JobQueueMoved    EventKind = "job_queue_moved"   // Job, QueueName
 	JobReprioritised EventKind = "job_reprioritised" // Job, Order
-	JobModified      EventKind = "job_modified"      // Job, Spec: as it is from now on
+	JobModified      EventKind = "job_modified"      // Job, Spec: as it is from now on; RunLimit while it runs
 	GroupAdded       EventKind = "group_added"       // GroupName, Owner, Limit
 	GroupLimited     EventKind = "group_limited"     // GroupName, Limit
 	GroupRemoved     EventKind = "group_removed"     // GroupName
@@ -59,7 +59,7 @@ type Event struct {
 	EndedAt   time.Time     `json:"endedAt,omitzero"` // of JobFinished, where it was well before At
 	Order     int64         `json:"order,omitempty"`
 	NotBefore time.Time     `json:"notBefore,omitzero"` // of JobRequeued: the pause after a pre-execution command that failed
-	RunLimit  time.Duration `json:"runLimit,omitempty"` // of JobStarted; 0 = none
+	RunLimit  time.Duration `json:"runLimit,omitempty"` // 0 = none
 
 	Host        *HostSpec `json:"host,omitempty"`
 	HostName    string    `json:"hostName,omitempty"`

@@ -217,11 +217,13 @@ func (q *Queue) foldElement(e *element, ev *Event) error {
 		e.since, e.refused = q.at, 0
 		q.turn(e, Pending)
 	case ev.Kind == JobResumed && e.state == UserSuspended:
+		rest := stampOf(ev.At) - e.run.stopped
+		e.run.stopped = 0
+		e.run.rested += rest
 		if e.run.deadline != 0 {
-			e.run.deadline += stampOf(ev.At) - e.run.stopped
+			e.run.deadline += rest
 			q.rearm(e.run)
 		}
-		e.run.stopped = 0
 		q.turn(e, Running)
 	default:
 		return errImpossible

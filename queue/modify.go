@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Modify changes a job that pends, or an array of which no element runs: change is called with a copy of its spec. Whose the job is, the
-// indices of an array, where it was submitted and whether it is held stay as they are. With another queue it moves there.
+// Modify changes a job: change is called with a copy of its spec. Whose the job is, the indices of an array, where it was submitted
+// and whether it is held stay as they are. With another queue it moves there. While it, or an element of it, holds slots, only what
+// whileRunning names can be changed.
 func (q *Queue) Modify(now time.Time, by Actor, id ID, change func(*Spec)) error {
 	j, _, err := q.command(by, id)
 	switch {
@@ -17,12 +18,13 @@ func (q *Queue) Modify(now time.Time, by Actor, id ID, change func(*Spec)) error
 		return &Error{KindInvalid, BadSpec, id.String(), fmt.Sprintf("job %v: elements change only together, modify job %d", id, id.Job)}
 	case j.open == 0:
 		return finished(id)
-	case j.placed > 0:
-		return wrongState(id, Running, "it can be modified while it pends")
 	}
 	spec := *j.spec
 	change(&spec)
 	spec.User, spec.Array, spec.Hold, spec.SubmitHost, spec.Env = j.spec.User, j.spec.Array, j.spec.Hold, j.spec.SubmitHost, j.spec.Env
+	if j.placed > 0 {
+		return q.modifyRunning(now, j, &spec)
+	}
 	to := q.named[spec.Queue]
 	if to == nil {
 		return &Error{KindNotFound, NoSuchQueue, spec.Queue, fmt.Sprintf("queue %q: no such queue", spec.Queue)}
@@ -92,11 +94,14 @@ func (d *dependency) watches(j *job) bool {
 	return false
 }
 
-// foldModified gives a job that holds no slots another spec.
+// foldModified gives a job another spec.
 func (q *Queue) foldModified(j *job, ev *Event) error {
 	spec := ev.Spec
-	if spec == nil || j.placed > 0 || j.open == 0 {
+	switch {
+	case spec == nil || j.open == 0:
 		return errImpossible
+	case j.placed > 0:
+		return q.foldModifiedRunning(j, ev)
 	}
 	if err := checkSpec(spec); err != nil {
 		return err

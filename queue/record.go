@@ -88,6 +88,7 @@ type run struct {
 	reason    string  // why it was asked to end
 	deadline  stamp   // run limit or EndBy
 	stopped   stamp   // since when it is suspended
+	rested    stamp   // for how long it was suspended before
 }
 
 // userState is what a user has in the system.

@@ -184,7 +184,7 @@ func (q *Queue) foldRunning(e *element, ev *Event) error {
 func (q *Queue) setDeadline(r *run, limit time.Duration) {
 	j := r.e.job
 	if limit > 0 {
-		r.deadline = r.e.started.after(limit)
+		r.deadline = r.e.started.after(limit) + r.rested
 	}
 	if end := stampOf(j.spec.EndBy); end != 0 && (r.deadline == 0 || end < r.deadline) {
 		r.deadline = end
@@ -193,7 +193,7 @@ func (q *Queue) setDeadline(r *run, limit time.Duration) {
 }
 
 func (q *Queue) rearm(r *run) {
-	if r.deadline != 0 && !r.ending && r.timer < 0 {
+	if r.deadline != 0 && !r.ending && r.stopped == 0 && r.timer < 0 {
 		q.deadlines.push(r)
 	}
 }

@@ -239,6 +239,8 @@ func (q *Queue) user(name string) *userState {
 }
 
 // runLimit is how long a job may run; 0 = for ever.
-func runLimit(j *job) time.Duration {
-	return within(j.spec.RunLimit, j.queue.spec.RunDefault, j.queue.spec.RunLimit)
+func runLimit(j *job) time.Duration { return runLimitIn(j.queue, j.spec) }
+
+func runLimitIn(s *queueState, spec *Spec) time.Duration {
+	return within(spec.RunLimit, s.spec.RunDefault, s.spec.RunLimit)
 }

@@ -240,7 +240,7 @@ func (w *world) command() {
 
 // modify is a way to change a spec.
 func (w *world) modify() func(*Spec) {
-	what := w.intn(9, "what")
+	what := w.intn(11, "what")
 	return func(s *Spec) {
 		switch what {
 		case 0:
@@ -263,6 +263,10 @@ func (w *world) modify() func(*Spec) {
 			s.Queue = []string{"normal", "tight", "rerun", "nosuch"}[w.intn(4, "queue")]
 		case 7:
 			s.Need.MemMiB, s.RunLimit = w.intn(3, "mem")*100, time.Duration(w.intn(3, "limit"))*time.Second
+		case 9:
+			s.RunLimit = time.Duration(w.intn(4, "limit")) * 40 * time.Second
+		case 10:
+			s.Rerunnable = w.intn(2, "rerunnable") == 0
 		case 8:
 			s.Group = []string{"", "/a", "/a/b", "/e"}[w.intn(4, "to group")]
 		}

@@ -23,9 +23,9 @@ func slotsOf(ctx context.Context, client jobModifier, ids []queue.ID) (int, erro
 
 func newBmodCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
-		Use: "bmod [options] job_id", Short: "Change a job that has not started",
-		Long: `Change a pending job, or an array of which nothing runs, with the options of bsub; bmod -h lists them. With "n" at its end,
-as in -Wn, an option goes back to its default.
+		Use: "bmod [options] job_id", Short: "Change a job",
+		Long: `Change a job or an array with the options of bsub; bmod -h lists them. With "n" at its end, as in -Wn, an option goes back
+to its default. While a job, or an element of an array, runs, -W, -t and -r can be changed.
 
 Exit codes: 0 changed; 255 refused.`,
 		Example: `  bmod -q short -W 10 12

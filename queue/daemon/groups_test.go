@@ -100,3 +100,22 @@ func TestForceRun(t *testing.T) {
 	force.Hosts = nil
 	wantCode(t, b.act(force)[id], queue.WrongState)
 }
+
+func TestModifyOfRunningJob(t *testing.T) {
+	b := newBench(t, nil)
+	h := b.host("h1", 1)
+	id := b.submit(command("a"))
+	h.started(h.hearStart().Attempt)
+	b.eventuallyState(id, queue.Running)
+	ask := wire.ActRequest{
+		Action: wire.Modify, IDs: []queue.ID{id}, Fields: []wire.Field{wire.FieldRunLimit}, Spec: &queue.Spec{RunLimit: time.Nanosecond},
+	}
+	if err := b.act(ask)[id]; err != nil {
+		t.Fatal(err)
+	}
+	if s := h.hearSignal(); s.GetExitCode() != 140 {
+		t.Errorf("heard %v, want the end by the run limit", s)
+	}
+	ask.Fields, ask.Spec = []wire.Field{wire.FieldName}, &queue.Spec{Name: "x"}
+	wantCode(t, b.act(ask)[id], queue.WrongState)
+}
