@@ -11,15 +11,17 @@ import (
 
 // AdminOrder is a parsed badmin command line.
 type AdminOrder struct {
-	Command string   // hopen, hclose, qopen, qclose, qact, qinact, showstatus or help
+	Command string   // reconfig, ckconfig, hopen, hclose, qopen, qclose, qact, qinact, showstatus or help
 	Names   []string // of hosts, queues or commands to get help on
 	All     bool
 }
 
-var adminGrammar = newGrammar("badmin", "", false)
+var adminGrammar = newGrammar("badmin", "v f", false)
 
 // adminHelp is the help on each command, in the order of the usage.
 var adminHelp = []struct{ name, arguments, function string }{
+	{"reconfig", "[-v] [-f]", "Reconfigure the system"},
+	{"ckconfig", "[-v]", "Check configuration files"},
 	{"qopen", "[ queue_name ... | all ]", "Open LSF queues"},
 	{"qclose", "[ queue_name ... | all ]", "Close LSF queues"},
 	{"qact", "[ queue_name ... | all ]", "Activate LSF queues"},
@@ -42,7 +44,7 @@ func adminUsage() string {
 
 // ParseAdminOrder reads a badmin command line. Errors are ErrVersion, *UsageError or a Refusal.
 func ParseAdminOrder(args []string) (*AdminOrder, error) {
-	_, words, err := adminGrammar.parse(args)
+	options, words, err := adminGrammar.parse(args)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +58,13 @@ func ParseAdminOrder(args []string) (*AdminOrder, error) {
 	if _, known := adminHelpOf(o.Command); !known {
 		return nil, &UsageError{Command: "badmin", Text: "Invalid command <" + printable(o.Command) + ">"}
 	}
+	for _, option := range options { // of reconfig and ckconfig, which show all and ask nothing anyway
+		if !o.OfConfiguration() || option.name == "f" && o.Command != "reconfig" {
+			return nil, adminGrammar.illegal(option.name, option.name)
+		}
+	}
 	switch {
-	case o.Command == "showstatus" && len(o.Names) > 0:
+	case (o.Command == "showstatus" || o.OfConfiguration()) && len(o.Names) > 0:
 		return nil, &UsageError{Command: "badmin"}
 	case len(o.Names) == 1 && o.Names[0] == "all":
 		o.All, o.Names = true, nil
@@ -138,7 +145,7 @@ type SystemStatus struct {
 	Servers, Slots, SlotsUsed        int
 	OK, Closed, Unavailable          int
 	Running, Suspended, Pending      int
-	Users, ActiveUsers               int // who have jobs that are remembered; who have unfinished ones
+	Users, ActiveUsers               int // who have jobs that are remembered, or limits; who have unfinished jobs
 	StartedAt                        time.Time
 	Uptime                           time.Duration
 	Queues, OpenQueues, ActiveQueues int
@@ -176,8 +183,11 @@ func (s *SystemStatus) Count(hosts []queue.Host, queues []queue.QueueInfo, users
 		s.Pending += q.Pend
 		s.Suspended += q.SSusp + q.USusp
 	}
-	s.Users = len(users)
 	for _, u := range users {
+		if u.Group || u.Default {
+			continue
+		}
+		s.Users++
 		if u.Pend+u.Run+u.SSusp+u.USusp > 0 {
 			s.ActiveUsers++
 		}

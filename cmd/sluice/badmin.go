@@ -20,6 +20,11 @@ type administrator interface {
 	SetHost(ctx context.Context, name string, open bool) error
 }
 
+// reconfigurer is what badmin reconfig and ckconfig need.
+type reconfigurer interface {
+	Reconfigure(ctx context.Context, checkOnly bool) (wire.Reconfigured, error)
+}
+
 // systemViewer is what badmin showstatus needs.
 type systemViewer interface {
 	Queues(context.Context) ([]queue.QueueInfo, error)
@@ -31,6 +36,7 @@ type systemViewer interface {
 var (
 	_ administrator = (*wire.Client)(nil)
 	_ systemViewer  = (*wire.Client)(nil)
+	_ reconfigurer  = (*wire.Client)(nil)
 )
 
 func newBadminCommand() *cobra.Command {
@@ -38,6 +44,9 @@ func newBadminCommand() *cobra.Command {
 		Use: "badmin command [name ... | all]", Short: "Open and close hosts and queues, show the system's state",
 		Long: `Administer the batch system with LSF's commands:
 
+  reconfig         read the configuration files anew (sluice run --conf-dir) and put
+                   what they say in force, or change nothing and say why
+  ckconfig         check the configuration files
   hopen, hclose    let hosts take new jobs, or not
   qopen, qclose    let queues take new jobs, or not
   qact, qinact     let queues start jobs, or not
@@ -50,7 +59,8 @@ Exit codes: 0 done; 255 refused for at least one name, or wrong usage.`,
 		Example: `  badmin hclose host3
   badmin qinact idle
   badmin qact all
-  badmin showstatus`,
+  badmin showstatus
+  badmin reconfig`,
 	}, badmin)
 }
 
@@ -64,6 +74,8 @@ func badmin(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
 		return adminHosts(ctx, c, client, order)
 	case order.OfQueues():
 		return adminQueues(ctx, c, client, order)
+	case order.OfConfiguration():
+		return adminConfiguration(ctx, c, client, order)
 	case order.Command == "showstatus":
 		return adminStatus(ctx, c, client)
 	}
@@ -138,6 +150,22 @@ func adminHosts(ctx context.Context, c *lsfCall, client administrator, order *ls
 		}
 	}
 	return code, nil
+}
+
+func adminConfiguration(ctx context.Context, c *lsfCall, client reconfigurer, order *lsfbridge.AdminOrder) (int, error) {
+	done, err := client.Reconfigure(ctx, order.Command == "ckconfig")
+	if err != nil {
+		return c.fail(err)
+	}
+	stdout, stderr := order.Checked(done.Problems, done.Warnings)
+	fmt.Fprint(c.stderr, stderr)
+	if _, err := c.stdout.WriteString(stdout); err != nil {
+		return lsfFailed, err
+	}
+	if len(done.Problems) > 0 {
+		return lsfFailed, nil
+	}
+	return lsfDone, nil
 }
 
 // remainsClosed says why a host that an administrator opened takes no job all the same.

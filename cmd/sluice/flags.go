@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"os/user"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -148,7 +150,17 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	controlFlags(f, &c.Controller)
 	f.Var(&intentFlag{&c.Outer.Intent}, "intent", "move the target so that slowdown<=2, wait<=10m (mean) or wait.p95<=30m holds; none = fixed --target")
 	outerFlags(f, &c.Outer)
-	f.Var(&weightFlag{&c.Queue}, "queue-weight", "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100 (normal=2: twice, more slots sooner); repeatable")
+	f.Func("queue-weight", "QUEUE=WEIGHT: how much its pending slots count, 0.01 to 100 (normal=2: twice, more slots sooner); repeatable", func(text string) error {
+		name, weight, err := parseWeight(text)
+		if err != nil {
+			return err
+		}
+		if c.Weights == nil {
+			c.Weights = make(map[string]float64)
+		}
+		c.Weights[name] = weight
+		return nil
+	})
 	f.Func("queue-profile", "QUEUE:KEY=VALUE,… hosts of its own for a queue (gpu:slot-mem=8192,image=docker://cuda:12): slot-cpus, slot-mem, slot-disk, max-host-slots, image, network; repeatable",
 		func(text string) error {
 			_, err := c.Framework.AddProfile(text)
@@ -166,14 +178,30 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.DurationVar(&hosts.DemandDelay, "demand-delay", hosts.DemandDelay, "how long slots must be wanted without a pause before an offer is taken")
 	f.DurationVar(&hosts.IdleTimeout, "idle-timeout", orDefault(hosts.IdleTimeout, time.Minute), "a host without a job is released after it")
 	f.StringVar(&c.Framework.Name, "name", c.Framework.Name, "name of the framework; begins the names of hosts")
-	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it")
+	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it (default: that of the conf-dir, or sluice)")
 	f.StringSliceVar(&c.Admins, "admin", c.Admins, "users who may manage all jobs, queues and hosts, beside root and yourself")
-	f.DurationVar(&c.Queue.KeepFinished, "clean-period", orDefault(c.Queue.KeepFinished, time.Hour), "how long ended jobs stay in bjobs")
+	f.DurationVar(&c.Queue.KeepFinished, "clean-period", c.Queue.KeepFinished, "how long ended jobs stay in bjobs (default: CLEAN_PERIOD of the conf-dir, or 1h)")
 	f.StringVar(&c.Notifier, "notifier", c.Notifier, "program that sends mail about jobs (bsub -B, -N) as sendmail does: the recipient is its argument, the mail its input")
 	f.Int64Var(&c.JobOutput, "job-output", orDefault(c.JobOutput, 1<<20), "bytes kept of each stream of an ended job, its end, for bpeek and sluice logs")
 	f.Int64Var(&c.Outputs, "keep-output", orDefault(c.Outputs, 1<<30), "bytes kept of what ended jobs wrote, in all: the oldest goes first")
 	f.DurationVar(&c.History, "history", orDefault(c.History, 30*24*time.Hour), "how long ended jobs stay in bhist and bacct")
 	f.BoolVar(&c.Queue.Backfill, "backfill", c.Queue.Backfill, "let small jobs pass a blocked large one where they do not delay it")
+}
+
+// confFlag is where LSF's files are, and what reads them anew.
+func confFlag(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.ConfDir, "conf-dir", "", "directory of LSF's files lsb.queues, lsb.params, lsb.users, lsf.shared …; badmin reconfig and SIGHUP read them anew")
+}
+
+// reloadOnHangup has a system with a conf dir read it anew at SIGHUP, until stop is called.
+func reloadOnHangup(c *app.Config) (stop func()) {
+	if c.ConfDir == "" {
+		return func() {}
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	c.Reload = hangups
+	return func() { signal.Stop(hangups) }
 }
 
 // outerFlags are the limits of what an intent may do.

@@ -49,6 +49,7 @@ too, unless that start says something else by the same flag than the one before.
 				return usageError{fmt.Errorf("batch %q: want embedded", batch)}
 			}
 			cfg.Log, cfg.Framework.Logger = log, log
+			defer reloadOnHangup(&cfg)()
 			if err := record.start(&cfg, log); err != nil {
 				return err
 			}
@@ -67,6 +68,7 @@ too, unless that start says something else by the same flag than the one before.
 	serverFlags(f, &cfg)
 	stateDirFlag(f, &cfg.StateDir)
 	systemFlags(f, &cfg)
+	confFlag(f, &cfg)
 	record.register(f)
 	logFlags(f, "info")
 	if err := cmd.MarkFlagRequired("master"); err != nil {
@@ -132,6 +134,7 @@ with it; pending jobs stay in the state dir.`,
 			if clusterOnly {
 				return runCluster(cmd, cfg)
 			}
+			defer reloadOnHangup(&cfg.Config)()
 			if err := record.start(&cfg.Config, log); err != nil {
 				return err
 			}
@@ -153,6 +156,7 @@ with it; pending jobs stay in the state dir.`,
 	stateDirFlag(f, &cfg.StateDir)
 	serverFlags(f, &cfg.Config)
 	systemFlags(f, &cfg.Config)
+	confFlag(f, &cfg.Config)
 	record.register(f)
 	logFlags(f, "warning")
 	return cmd

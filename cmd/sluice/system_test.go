@@ -122,7 +122,8 @@ func shortTempDir(t testing.TB) string {
 type site struct {
 	t       *testing.T
 	cluster *app.Cluster
-	dir     string // the state dir
+	dir     string   // the state dir
+	more    []string // arguments
 	run     *exec.Cmd
 	log     *bytes.Buffer
 	client  *wire.Client
@@ -156,6 +157,7 @@ func (s *site) start(listen string) {
 	s.log = &bytes.Buffer{}
 	s.run = sluice(s.t, "run", "--master", s.cluster.Master(), "--state-dir", s.dir, "--listen", listen,
 		"--target", "1", "--idle-timeout", "1s", "--period", "200ms")
+	s.run.Args = append(s.run.Args, s.more...)
 	s.run.Stderr = s.log
 	if err := s.run.Start(); err != nil {
 		s.t.Fatal(err)

@@ -20,7 +20,8 @@ import (
 
 // App is a running system. Its methods may be called from any goroutine.
 type App struct {
-	cfg       Config
+	given     Config // as opened
+	cfg       Config // with what LSF's files say of queues; under applying once the system runs
 	log       logrus.FieldLogger
 	url       string
 	daemon    *daemon.Daemon
@@ -44,22 +45,27 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := cfg.profile(&cfg.Queue); err != nil {
-		return nil, err
+	a := &App{given: cfg, cfg: cfg, log: cfg.Log}
+	settings, files, err := cfg.batch()
+	if err != nil {
+		return nil, cfg.badConf(err)
 	}
-	a := &App{cfg: cfg, log: cfg.Log}
-	if err := a.open(ctx); err != nil {
+	for _, w := range files.Warnings {
+		a.log.Warn(w.String())
+	}
+	a.cfg.Queue, a.cfg.Framework.Fleet.MaxHostSlots = settings.Queue, cfg.hostSlots(files)
+	if err := a.open(ctx, settings); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-func (a *App) open(ctx context.Context) error {
+func (a *App) open(ctx context.Context, settings daemon.Settings) error {
 	store, err := a.openState()
 	if err != nil {
 		return err
 	}
-	if err := a.openDaemon(ctx, store); err != nil {
+	if err := a.openDaemon(ctx, store, settings); err != nil {
 		return err
 	}
 	if a.framework, err = framework.New(a.cfg.Framework, a.daemon, store); err != nil {
@@ -108,7 +114,7 @@ func (a *App) openState() (*journal.Journal, error) {
 	return store, nil
 }
 
-func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
+func (a *App) openDaemon(ctx context.Context, store *journal.Journal, settings daemon.Settings) error {
 	binary, err := a.cfg.hostBinary()
 	if err != nil {
 		return err
@@ -143,8 +149,9 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal) error {
 	}
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
 		Notifier: notifier,
-		Queue:    a.cfg.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
-		Cluster: a.cfg.Cluster, Version: a.cfg.Version, Admins: a.cfg.Admins, TokenFile: a.cfg.TokenFile,
+		Queue:    settings.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
+		Cluster: settings.Cluster, Version: a.cfg.Version, Admins: settings.Admins, TokenFile: a.cfg.TokenFile,
+		Project: settings.Project, KillGrace: settings.KillGrace,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,
 	})
 	if err != nil {
@@ -188,10 +195,16 @@ func (a *App) Run(ctx context.Context) error {
 		a.loop.run(ctx)
 	}()
 	var err error
-	select {
-	case <-ctx.Done():
-	case <-a.framework.Done():
-		err = a.framework.Err()
+	for running := true; running; {
+		select {
+		case <-a.cfg.Reload:
+			a.reload(ctx)
+			continue
+		case <-ctx.Done():
+		case <-a.framework.Done():
+			err = a.framework.Err()
+		}
+		running = false
 	}
 	cancel()
 	<-done

@@ -30,7 +30,13 @@ type Config struct {
 	TLSKey    string
 	TokenFile string // lines user:token of remote clients; "" = none may call
 
-	Cluster    string   // the name that lsid shows
+	// ConfDir holds LSF's configuration files (lsb.queues …), read at the start and by Reconfigure; "" = none. What is set here, too, goes
+	// before what they say.
+	ConfDir string
+	// Weights are of queues, by name, where they are not 1.
+	Weights map[string]float64
+
+	Cluster    string   // the name that lsid shows; "" = the files', or sluice
 	Admins     []string // beside root and the daemon's own user
 	HostBinary string   // the program that hosts run; "" = this one
 	HostLocal  bool     // hosts share this machine's file system: nothing is fetched
@@ -54,6 +60,9 @@ type Config struct {
 	// Standby makes Serve wait while another instance has the state dir; an election implies it.
 	Standby bool
 
+	// Reload makes Run read the conf dir anew at each receive; nil = it never does.
+	Reload <-chan os.Signal
+
 	Log logrus.FieldLogger
 	// Observe sees every step of the controller, in the loop's goroutine; may be nil.
 	Observe func(controller.Record)
@@ -74,7 +83,6 @@ func DefaultConfig() Config {
 	return Config{
 		Version:    "dev",
 		Listen:     ":6180",
-		Cluster:    "sluice",
 		Controller: controlDefaults(),
 		Outer:      controller.DefaultOuterConfig(),
 		Framework:  framework.DefaultConfig(),
@@ -111,6 +119,9 @@ func (c *Config) Validate() error {
 	}
 	if c.History < 0 {
 		return invalid("history %v: want a positive duration", c.History)
+	}
+	if _, _, err := c.batch(); err != nil {
+		return c.badConf(err)
 	}
 	if c.ElectionTimeout < time.Second {
 		return invalid("election-timeout %v: want at least 1s", c.ElectionTimeout)

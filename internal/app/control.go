@@ -48,7 +48,7 @@ func (a *App) Apply(ctx context.Context, c Control) error {
 	a.applying.Lock()
 	defer a.applying.Unlock()
 	c.Intent = strings.TrimSpace(c.Intent)
-	if err := a.checkWeights(c.Weights); err != nil {
+	if err := checkWeights(a.cfg.queues(), c.Weights); err != nil {
 		return err
 	}
 	if c.Drain != "" {
@@ -75,9 +75,9 @@ func (a *App) putInForce(ctx context.Context, c Control, keep func(aim Control, 
 }
 
 // checkWeights refuses weights of queues that there are not, and weights that cannot be.
-func (a *App) checkWeights(weights map[string]float64) error {
+func checkWeights(queues []queue.QueueSpec, weights map[string]float64) error {
 	var names []string
-	for _, q := range a.cfg.queues() {
+	for _, q := range queues {
 		names = append(names, q.Name)
 	}
 	for name, weight := range weights {
@@ -115,6 +115,19 @@ func (a *App) handleControl() {
 			return
 		}
 		a.answer(w, a.Status())
+	}))
+	a.daemon.Handle("POST /v1/reconfigure", daemon.Admin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var ask wire.ReconfigureRequest
+		if err := json.NewDecoder(io.LimitReader(r.Body, maxControl)).Decode(&ask); err != nil {
+			wire.WriteError(w, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "reconfigure: " + err.Error()})
+			return
+		}
+		done, err := a.Reconfigure(r.Context(), ask.CheckOnly)
+		if err != nil {
+			wire.WriteError(w, err)
+			return
+		}
+		a.answer(w, done)
 	}))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -193,6 +194,20 @@ func (v *settings) keep(ctx context.Context, c, aim Control, goal int) error {
 	}
 	v.live = live
 	return nil
+}
+
+// reflag takes what is said of all that may be set live anew, where queues have come and gone. What was set live of queues that are
+// no more is forgotten.
+func (v *settings) reflag(ctx context.Context, flags Control) error {
+	v.flags = flags.split()
+	var failed []error
+	for _, name := range v.names() {
+		if _, known := v.flags[name]; !known {
+			failed = append(failed, v.forget(ctx, name))
+			delete(v.live, name)
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // forget drops a live setting that cannot be in force any more.

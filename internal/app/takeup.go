@@ -39,7 +39,7 @@ func (a *App) takeUpSettings(ctx context.Context) (err error) {
 }
 
 func (a *App) takeUp(ctx context.Context, one saved) error {
-	if err := a.checkWeights(one.Live.Weights); err != nil {
+	if err := checkWeights(a.cfg.queues(), one.Live.Weights); err != nil {
 		return err
 	}
 	if one.Live.Paused != nil && *one.Live.Paused {

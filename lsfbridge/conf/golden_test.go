@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -71,11 +72,12 @@ func outcome(t *testing.T, files map[string][]byte) string {
 	}
 	warnings := config.Warnings
 	config.Queues, config.Warnings = nil, nil
-	line, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
+	said := reflect.ValueOf(*config)
+	for i := range said.NumField() {
+		if !said.Field(i).IsZero() {
+			fmt.Fprintf(&b, "%s %v\n", said.Type().Field(i).Name, said.Field(i))
+		}
 	}
-	fmt.Fprintf(&b, "rest %s\n", line)
 	for _, w := range warnings {
 		fmt.Fprintf(&b, "warning %s\n", w)
 	}

@@ -10,13 +10,13 @@ import (
 
 var paramKeywords = map[string]keyword[Config]{
 	"DEFAULT_QUEUE":            defaultQueues,
+	"DEFAULT_PROJECT":          defaultProject,
 	"CLEAN_PERIOD":             seconds(1, func(c *Config) *time.Duration { return &c.CleanPeriod }),
 	"MAX_JOB_ARRAY_SIZE":       number(1, maxNumber, func(c *Config) *int { return &c.MaxArray }),
 	"JOB_TERMINATE_INTERVAL":   seconds(1, func(c *Config) *time.Duration { return &c.KillGrace }),
 	"MAX_PREEXEC_RETRY":        preExecRetries,
 	"LOCAL_MAX_PREEXEC_RETRY":  preExecRetries,
 	"REMOTE_MAX_PREEXEC_RETRY": preExecRetries,
-	"DEFAULT_PROJECT":          defaultProject,
 	"MAX_PEND_JOBS":            number(1, maxNumber, func(c *Config) *int { return &c.MaxPending }),
 	"JOB_INCLUDE_POSTPROC":     noEffect[Config]("Y"),
 	"JOB_ACCEPT_INTERVAL":      noEffect[Config]("0"),
@@ -111,8 +111,8 @@ func defaultQueues(p *parser, v value, c *Config) {
 const maxProject = 511 // LSF's
 
 func defaultProject(p *parser, v value, c *Config) {
-	if len(v.text) > maxProject || show(v.text) != v.text && len(v.text) <= 60 {
-		p.refuse(v.at, "DEFAULT_PROJECT = %s: want a name of at most %d bytes", show(v.text), maxProject)
+	if len(v.text) > maxProject || strings.ContainsFunc(v.text, isControl) {
+		p.refuse(v.at, "DEFAULT_PROJECT = %s: want a name of at most %d bytes, without control characters", show(v.text), maxProject)
 		return
 	}
 	c.Project = v.text

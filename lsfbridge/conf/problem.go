@@ -67,7 +67,7 @@ type place struct {
 func show(text string) string {
 	const most = 60
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if isControl(r) {
 			return '?'
 		}
 		return r
@@ -77,3 +77,5 @@ func show(text string) string {
 	}
 	return text
 }
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -107,7 +107,7 @@ func (p *parser) queue(e entry, spec queue.QueueSpec, lines map[string]int) {
 
 func queueName(p *parser, v value, q *queue.QueueSpec) {
 	switch {
-	case len(v.text) > maxQueueName || strings.ContainsAny(v.text, " \t\"'<>()") || strings.HasPrefix(v.text, "-") || show(v.text) != v.text:
+	case len(v.text) > maxQueueName || strings.ContainsAny(v.text, " \t\"'<>()") || strings.HasPrefix(v.text, "-") || strings.ContainsFunc(v.text, isControl):
 		p.refuse(v.at, "QUEUE_NAME = %s: want a word of at most %d bytes, without quotes or brackets", show(v.text), maxQueueName)
 	case slices.Contains(reservedQueues, v.text):
 		p.refuse(v.at, "QUEUE_NAME = %s: the name is reserved", v.text)

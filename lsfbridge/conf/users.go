@@ -212,8 +212,10 @@ func (p *parser) userList(v value) []string {
 			return nil
 		}
 		users, everyone := []string(nil), bare == "all"
-		if !everyone {
-			users, everyone = p.expand(bare, v.at, nil)
+		if before := len(p.problems); !everyone {
+			if users, everyone = p.expand(bare, v.at, nil); len(p.problems) > before {
+				return nil
+			}
 		}
 		switch {
 		case barred && everyone:

@@ -238,15 +238,16 @@ func (d *Daemon) listUsers(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
-	params := wire.Params{KillGrace: d.settings.Load().KillGrace}
+	s := d.settings.Load()
+	params := wire.Params{KillGrace: s.KillGrace, Project: s.Project}
 	if d.cfg.History != nil {
 		params.History = d.cfg.History.Keep()
 	}
 	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
 		c := q.Config()
 		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs
+		params.DefaultQueues, params.PreExecRetries = c.DefaultQueues, c.PreExecRetries
 		params.MaxPending = c.MaxPending
-		params.DefaultQueues = c.DefaultQueues
 		return nil
 	})
 	finish(w, params, err)

@@ -118,6 +118,12 @@ func (c *Client) SetHost(ctx context.Context, name string, open bool) error {
 	return err
 }
 
+// Reconfigure has the daemon read its configuration files anew and put what they say in force, or just check them; for
+// administrators.
+func (c *Client) Reconfigure(ctx context.Context, checkOnly bool) (Reconfigured, error) {
+	return fetch[Reconfigured](ctx, c, http.MethodPost, "/v1/reconfigure", ReconfigureRequest{CheckOnly: checkOnly})
+}
+
 // Peek gives what a job has written so far, or the end of it that is kept once the job has ended. It is refused with NoSuchJob
 // when nothing is known of the job or it never ran, and with WrongState when it has not started.
 func (c *Client) Peek(ctx context.Context, id queue.ID, ask PeekRequest) (Peeked, error) {
