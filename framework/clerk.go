@@ -34,16 +34,17 @@ type clerk struct {
 	said   string // the last trouble that was logged
 }
 
-func (c *clerk) put(e any) {
-	c.mu.Lock()
-	full := len(c.next) >= maxEffects
-	if !full {
-		c.next = append(c.next, e)
-	}
-	c.mu.Unlock()
-	if full {
-		c.report(e, fmt.Errorf("%d orders wait for the batch system", maxEffects))
+// put takes orders. Those given together are carried out together.
+func (c *clerk) put(effects []any) {
+	if len(effects) == 0 {
 		return
+	}
+	c.mu.Lock()
+	n := min(len(effects), maxEffects-len(c.next))
+	c.next = append(c.next, effects[:n]...)
+	c.mu.Unlock()
+	for _, e := range effects[n:] {
+		c.report(e, fmt.Errorf("%d orders wait for the batch system", maxEffects))
 	}
 	wake(c.signal)
 }

@@ -90,12 +90,8 @@ func (k *keeper) run(ctx context.Context) {
 		if !k.write(ctx, w) {
 			return
 		}
-		for _, o := range w.calls {
-			k.sender.put(ctx, o)
-		}
-		for _, e := range w.effects {
-			k.clerk.put(e)
-		}
+		k.sender.put(ctx, w.calls...)
+		k.clerk.put(w.effects)
 		for _, f := range w.after {
 			f()
 		}

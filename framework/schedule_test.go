@@ -70,6 +70,7 @@ func (c *tally) add(o tally) {
 	c.steps += o.steps
 	c.launches += o.launches
 	c.kills += o.kills
+	c.revives += o.revives
 	c.restarts += o.restarts
 	c.refusals += o.refusals
 }

@@ -132,6 +132,7 @@ type stream struct {
 	fresh   []*record // since the world looked last
 	queue   []*record
 	data    []byte // arrived at the framework, not read yet
+	ended   bool   // in order, when the queue is empty
 	broken  error  // what the framework reads after data
 	changed chan struct{}
 	text    bytes.Buffer // an answer that is no stream
@@ -249,15 +250,20 @@ func (s *stream) settle() {
 	s.fresh = nil
 }
 
-// deliver lets the i-th record reach the framework, some times.
-func (s *stream) deliver(i, times int) {
+// take gives the i-th record, which does not wait any more.
+func (s *stream) take(i int) *record {
 	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
 	r := s.queue[i]
 	s.queue = slices.Delete(s.queue, i, i+1)
-	for range times {
-		s.data = append(s.data, r.data...)
-	}
-	heard := times > 0 && s.broken == nil && !s.gone
+	return r
+}
+
+// deliver lets a record reach the framework.
+func (s *stream) deliver(r *record) {
+	s.world.mu.Lock()
+	s.data = append(s.data, r.data...)
+	heard := s.broken == nil && !s.gone
 	s.world.mu.Unlock()
 	if heard {
 		s.world.heard(s, &r.event)
@@ -276,17 +282,16 @@ func (s *stream) end(err error) {
 // sever breaks the stream for its reader. What the master had written comes before an end in order, io.EOF.
 func (s *stream) sever(err error) {
 	s.world.mu.Lock()
-	if s.broken == nil && !s.mute {
-		s.broken = err
-		s.settle()
-		for _, r := range s.queue {
-			if errors.Is(err, io.EOF) {
-				s.data = append(s.data, r.data...)
-			}
-		}
-		s.queue = nil
+	defer s.world.mu.Unlock()
+	if s.broken != nil || s.mute {
+		return
 	}
-	s.world.mu.Unlock()
+	s.settle()
+	if errors.Is(err, io.EOF) && len(s.queue) > 0 {
+		s.ended = true
+		return
+	}
+	s.broken, s.queue = err, nil
 	wake(s.changed)
 }
 

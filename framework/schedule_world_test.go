@@ -293,7 +293,14 @@ func (w *world) pass(s *stream, i, times int) {
 		word = " overtakes"
 	}
 	w.tell("event %s%s (stream %d)", s.queue[i].key, word, s.number)
-	s.deliver(i, times)
+	r := s.take(i)
+	for range times {
+		s.deliver(r)
+		synctest.Wait() // each is an input of its own
+	}
+	if s.ended && len(s.queue) == 0 {
+		s.sever(io.EOF)
+	}
 	synctest.Wait()
 }
 

@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	// maxOrders is the most calls that wait to be sent; who has more to send waits.
+	// maxOrders is the most calls, or sets of calls that were given together, that wait to be sent; who has more to send waits.
 	maxOrders = 1 << 14
 	// maxAcknowledging is the most acknowledgements that are on their way at once. Their order does not matter.
 	maxAcknowledging = 8
@@ -32,27 +33,36 @@ type order struct {
 // sender sends calls one at a time in the order in which they were given.
 type sender struct {
 	transport *transport
-	orders    chan order
+	orders    chan []order // given together
 	leads     func() bool
 	dice      dice
 	log       logrus.FieldLogger
 }
 
 func newSender(t *transport, leads func() bool, log logrus.FieldLogger) *sender {
-	return &sender{transport: t, orders: make(chan order, maxOrders), leads: leads, log: log}
+	return &sender{transport: t, orders: make(chan []order, maxOrders), leads: leads, log: log}
 }
 
-// put queues a call. Without a session there is nobody to send it to: it has failed.
-func (s *sender) put(ctx context.Context, o order) {
-	if o.session == nil {
-		o.answer(errNotConnected, false)
+// put queues calls. Without a session there is nobody to send them to: they have failed.
+func (s *sender) put(ctx context.Context, orders ...order) {
+	given := make([]order, 0, len(orders))
+	for _, o := range orders {
+		if o.session == nil {
+			o.answer(errNotConnected, false)
+			continue
+		}
+		o.call.FrameworkID = &mesos.FrameworkID{Value: o.session.id}
+		given = append(given, o)
+	}
+	if len(given) == 0 {
 		return
 	}
-	o.call.FrameworkID = &mesos.FrameworkID{Value: o.session.id}
 	select {
-	case s.orders <- o:
+	case s.orders <- given:
 	case <-ctx.Done():
-		o.answer(ctx.Err(), false)
+		for _, o := range given {
+			o.answer(ctx.Err(), false)
+		}
 	}
 }
 
@@ -69,31 +79,41 @@ func (s *sender) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case o := <-s.orders:
-			s.takeOn(ctx, o)
+		case orders := <-s.orders:
+			s.takeOn(ctx, orders)
 		}
 	}
 }
 
-// takeOn sends o, or, if it is an acknowledgement, all those that follow it at once.
-func (s *sender) takeOn(ctx context.Context, o order) {
-	var acks []order
-	for o.call.Type == scheduler.Call_ACKNOWLEDGE {
-		acks = append(acks, o)
-		if len(acks) == maxTogether {
-			s.sendAll(ctx, acks)
-			return
+// takeOn sends calls in order, but acknowledgements that follow each other at once.
+func (s *sender) takeOn(ctx context.Context, orders []order) {
+	for len(orders) > 0 {
+		n := acknowledgements(orders)
+		if n == len(orders) && n < maxTogether {
+			select {
+			case more := <-s.orders:
+				orders = append(orders, more...)
+				continue
+			default:
+			}
 		}
-		select {
-		case o = <-s.orders:
-			continue
-		default:
+		if n == 0 {
+			s.send(ctx, orders[0])
+			n = 1
+		} else {
+			n = min(n, maxTogether)
+			s.sendAll(ctx, orders[:n])
 		}
-		s.sendAll(ctx, acks)
-		return
+		orders = orders[n:]
 	}
-	s.sendAll(ctx, acks)
-	s.send(ctx, o)
+}
+
+// acknowledgements is how many calls in front are such.
+func acknowledgements(orders []order) int {
+	if i := slices.IndexFunc(orders, func(o order) bool { return o.call.Type != scheduler.Call_ACKNOWLEDGE }); i >= 0 {
+		return i
+	}
+	return len(orders)
 }
 
 func (s *sender) sendAll(ctx context.Context, orders []order) {
