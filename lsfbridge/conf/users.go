@@ -166,7 +166,8 @@ func isUserName(name string) bool {
 }
 
 // expand is the users that a name stands for: those of a group of lsb.users or, with a slash at its end, of a Unix group, or
-// a user. all says that it stands for everyone. What cannot be is refused at the place that names it.
+// a user. all says that it stands for everyone. What cannot be is refused at the place that names it, but for a group that is
+// not there: as in LSF, that is said and means nobody.
 func (p *parser) expand(name string, at place, within []string) (users []string, all bool) {
 	unix, isUnix := strings.CutSuffix(name, "/")
 	g := p.groups[unix]
@@ -179,8 +180,8 @@ func (p *parser) expand(name string, at place, within []string) (users []string,
 				return members, false
 			}
 		}
-		p.refuse(at, "%s: no such group, neither in %s nor of Unix", show(name), fileUsers)
-		return nil, false
+		p.warn(at, "%s: no such group, neither in %s nor of Unix: it stands for nobody", show(name), fileUsers)
+		return []string{name}, false // no user is called so, and a list that it is in does not become empty, which may mean all
 	case g.all || g.expanded:
 		return g.users, g.all
 	case slices.Contains(within, unix):
