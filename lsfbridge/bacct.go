@@ -13,6 +13,8 @@ import (
 // AccountQuery is a parsed bacct command line.
 type AccountQuery struct {
 	Long      bool
+	Brief     bool // -b: a line a job
+	Whole     bool // -w: nothing of it is cut
 	Mine      bool // only the caller's jobs
 	Selectors []JobSelector
 	Filter    history.Filter
@@ -31,6 +33,9 @@ func ParseAccountQuery(args []string, now time.Time) (*AccountQuery, error) {
 		if err := q.option(o, now); err != nil {
 			return nil, err
 		}
+	}
+	if q.Long && q.Brief {
+		return nil, &UsageError{Command: "bacct"}
 	}
 	if q.Selectors, _, err = parseSelectors(words); err != nil {
 		return nil, err
@@ -56,6 +61,8 @@ func (q *AccountQuery) option(o given, now time.Time) (err error) {
 	switch o.name {
 	case "l":
 		q.Long = true
+	case "b", "w":
+		q.Brief, q.Whole = true, q.Whole || o.name == "w"
 	case "d":
 		f.States = append(f.States, queue.Done)
 	case "e":

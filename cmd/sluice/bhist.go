@@ -116,15 +116,34 @@ func bacct(ctx context.Context, c *lsfCall, client pastViewer) (int, error) {
 	if _, err := c.stdout.WriteString(query.Header(zone)); err != nil {
 		return lsfFailed, err
 	}
-	if query.Long {
-		err := client.Past(ctx, wire.PastRequest{Filter: query.Filter}, func(p history.Past) error {
-			_, err := c.stdout.Write(lsfbridge.AppendAccount(nil, &p.Record, zone))
-			return err
-		})
-		if err != nil {
+	if query.Long || query.Brief {
+		if err := c.accounts(ctx, client, query); err != nil {
 			return c.fail(err)
 		}
 	}
 	_, err = c.stdout.WriteString(lsfbridge.PrintAccounts(summary, zone))
 	return lsfDone, err
+}
+
+// accounts prints the jobs one by one.
+func (c *lsfCall) accounts(ctx context.Context, client pastViewer, query *lsfbridge.AccountQuery) error {
+	zone := c.now.Location()
+	if query.Brief {
+		if _, err := c.stdout.WriteString(lsfbridge.AccountColumns); err != nil {
+			return err
+		}
+	}
+	err := client.Past(ctx, wire.PastRequest{Filter: query.Filter}, func(p history.Past) error {
+		if query.Long {
+			_, err := c.stdout.Write(lsfbridge.AppendAccount(nil, &p.Record, zone))
+			return err
+		}
+		line := lsfbridge.AccountLineOf(&p.Record, zone)
+		_, err := c.stdout.Write(line.AppendTo(nil, query.Whole))
+		return err
+	})
+	if err == nil && query.Brief {
+		_, err = fmt.Fprintln(c.stdout)
+	}
+	return err
 }
