@@ -7,6 +7,9 @@ func (o *AdminOrder) OfConfiguration() bool {
 	return o.Command == "reconfig" || o.Command == "ckconfig"
 }
 
+// CheckingDenied is what both print on standard error for who is no administrator.
+const CheckingDenied = "\nChecking configuration files ...\n\nFailed: User permission denied"
+
 // Checked is what badmin ckconfig and badmin reconfig print of the configuration files: on which there may be fatal problems, with
 // which nothing is reconfigured, and warnings. LSF asks whether to show them; here each is a line on standard error.
 func (o *AdminOrder) Checked(problems, warnings []string) (stdout, stderr string) {

@@ -259,3 +259,21 @@ func BenchmarkDependants(b *testing.B) {
 		q.Take(nil)
 	}
 }
+
+// BenchmarkReconfigure is a changed limit of a queue with many pending jobs.
+func BenchmarkReconfigure(b *testing.B) {
+	for _, jobs := range []int{1000, 100_000} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			cfg := queue.Config{Users: []queue.UserSpec{{Name: "ann", MaxSlots: 10}}}
+			q := newQueue(b, cfg, 10, 8)
+			for range jobs {
+				submit(b, q, simple(1))
+			}
+			q.Schedule(epoch)
+			for n := 0; b.Loop(); n++ {
+				cfg.Users[0].MaxSlots = 10 + n%2
+				must(b, q.Reconfigure(cfg))
+			}
+		})
+	}
+}

@@ -154,6 +154,10 @@ func adminHosts(ctx context.Context, c *lsfCall, client administrator, order *ls
 
 func adminConfiguration(ctx context.Context, c *lsfCall, client reconfigurer, order *lsfbridge.AdminOrder) (int, error) {
 	done, err := client.Reconfigure(ctx, order.Command == "ckconfig")
+	if queue.KindOf(err) == queue.KindDenied {
+		c.say(lsfbridge.CheckingDenied)
+		return lsfFailed, nil
+	}
 	if err != nil {
 		return c.fail(err)
 	}

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"sluice/lsfbridge"
 	"sluice/queue"
 	"sluice/queue/wire"
 )
@@ -84,5 +88,25 @@ func TestReconfigureAndKill(t *testing.T) {
 	eventually(t, "all jobs are done", func() bool { return s.states()[queue.Done] == 3 })
 	if queues := must("bqueues"); strings.Contains(queues, "lost_and_found") {
 		t.Errorf("the queue is back, and its job still lost:\n%s", queues)
+	}
+}
+
+// strict is a daemon to whom the caller is no administrator.
+type strict struct{}
+
+func (strict) Reconfigure(context.Context, bool) (wire.Reconfigured, error) {
+	return wire.Reconfigured{}, &queue.Error{Kind: queue.KindDenied, Text: "no administrator"}
+}
+
+func TestReconfigureDenied(t *testing.T) {
+	order, err := lsfbridge.ParseAdminOrder([]string{"reconfig", "-f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	c := &lsfCall{name: "badmin", stdout: bufio.NewWriter(&out), stderr: &errs}
+	code, err := adminConfiguration(t.Context(), c, strict{}, order)
+	if err != nil || code != lsfFailed || out.Len() > 0 || !strings.HasSuffix(errs.String(), "\nFailed: User permission denied\n") {
+		t.Errorf("exit code %d, %v: %q", code, err, errs.String())
 	}
 }

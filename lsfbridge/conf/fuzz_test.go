@@ -25,6 +25,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("Begin Queue\nQUEUE_NAME = a\nUSERS = all ~b\\\nc\nEnd Queue", "Begin Parameters\nDEFAULT_QUEUE = a\nEnd Parameters", "Begin UserGroup\nGROUP_NAME GROUP_MEMBER\na (a)\nEnd UserGroup")
 	f.Add("Begin Queue\nQUEUE_NAME MEMLIMIT CORELIMIT\na (1 2) 0\nEnd Queue", "Begin X\nEnd X", "Begin User\nUSER_NAME\n\"a b\"\nEnd User")
+	f.Add("Begin Queue\nQUEUE_NAME RES_REQ\na rusage[mem=5/task]\nEnd Queue", "Begin Parameters\nMAX_PEND_JOBS = 5\nEnd Parameters",
+		"Begin UserGroup\nGROUP_NAME GROUP_MEMBER\ng (x web/)\nEnd UserGroup\nBegin User\nUSER_NAME MAX_JOBS\ng@ 3\ng 4\ndefault -\n() 5\nEnd User")
 	f.Fuzz(func(t *testing.T, queues, params, users string) {
 		config, err := Parse(Source{
 			Files:   map[string][]byte{fileQueues: []byte(queues), fileParams: []byte(params), fileUsers: []byte(users)},
@@ -42,7 +44,10 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if _, err := queue.New(queue.Config{Queues: config.Queues, DefaultQueues: config.DefaultQueues, MaxArray: config.MaxArray, PreExecRetries: config.PreExecRetries}); err != nil {
+		if _, err := queue.New(queue.Config{
+			Queues: config.Queues, DefaultQueues: config.DefaultQueues, MaxArray: config.MaxArray, PreExecRetries: config.PreExecRetries,
+			Users: config.Users, MaxPending: config.MaxPending, KeepFinished: config.CleanPeriod,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	})

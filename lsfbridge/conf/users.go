@@ -67,7 +67,7 @@ func (p *parser) users() {
 			}
 		case "user":
 			for _, e := range s.entries {
-				var row userRow
+				row := userRow{name: value{at: e.at}}
 				take(p, e, userKeywords, otherUserKeywords, &row)
 				rows = append(rows, row)
 			}
