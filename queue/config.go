@@ -31,10 +31,10 @@ type Config struct {
 // DefaultQueues are the queues of an installation that configures none.
 func DefaultQueues() []QueueSpec {
 	return []QueueSpec{
-		{Name: "priority", Description: "for urgent jobs", Priority: 43, Nice: 10},
-		{Name: "short", Description: "for jobs of at most 15 minutes", Priority: 35, Nice: 20, RunLimit: 15 * time.Minute},
-		{Name: "normal", Description: "for normal jobs", Priority: 30, Nice: 20, Default: true},
-		{Name: "idle", Description: "runs when nothing else wants to", Priority: 20, Nice: 20},
+		{Name: "priority", Description: "for urgent jobs", Priority: 43},
+		{Name: "short", Description: "for jobs of at most 15 minutes", Priority: 35, RunLimit: 15 * time.Minute},
+		{Name: "normal", Description: "for normal jobs", Priority: 30, Default: true},
+		{Name: "idle", Description: "runs when nothing else wants to", Priority: 20, Nice: 19},
 	}
 }
 

@@ -124,11 +124,9 @@ func queueDescription(p *parser, v value, q *queue.QueueSpec) {
 	q.Description = v.text
 }
 
-// queueNice is shown, and no more than that.
 func queueNice(p *parser, v value, q *queue.QueueSpec) {
 	if n, ok := p.integer(v, -20, 20); ok {
 		q.Nice = n
-		p.warn(v.at, "NICE = %d: shown by bqueues, but hosts do not apply it", n)
 	}
 }
 

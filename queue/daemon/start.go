@@ -25,7 +25,7 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 	limits := d.q.LimitsOf(a.ID)
 	expand := func(path string) string { return expandPath(path, a.ID) }
 	return &wire.Start{
-		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask),
+		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask), Nice: int32(d.q.Nice(s.Queue)),
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
 		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,

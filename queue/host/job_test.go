@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,33 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("the job sees %q, which nobody gave it", line)
 		}
 	}
+}
+
+func TestNice(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	out := filepath.Join(t.TempDir(), "out")
+	base := readNice(t, "self")
+	ended := d.run(newStart("sleep 0.05; cat /proc/self/stat > "+out, func(s *wire.Start) { s.Nice = 7 }))
+	if got := niceOf(t, readFile(t, out)); ended.ExitCode != 0 || got != base+7 {
+		t.Errorf("nice value %d, want %d: %v", got, base+7, ended)
+	}
+}
+
+func readNice(t *testing.T, process string) int {
+	t.Helper()
+	return niceOf(t, readFile(t, filepath.Join("/proc", process, "stat")))
+}
+
+// niceOf is the 19th field of /proc/PID/stat.
+func niceOf(t *testing.T, stat string) int {
+	t.Helper()
+	_, rest, _ := strings.Cut(stat, ") ")
+	nice, err := strconv.Atoi(strings.Fields(rest)[16])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nice
 }
 
 func TestHostFile(t *testing.T) {

@@ -155,6 +155,11 @@ func (k *keeper) spawn(j *job, c command) (err error) {
 	}
 	j.pid = pid
 	k.marks[j.mark] = j
+	if nice := int(j.start.GetNice()); nice != 0 {
+		if err := unix.Setpriority(unix.PRIO_PGRP, pid, nice); err != nil {
+			k.warn("run job %s with nice value %d: %v", j.key, nice, err)
+		}
+	}
 	return nil
 }
 
