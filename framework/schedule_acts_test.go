@@ -31,6 +31,7 @@ var allFaults = []fault{
 	{10, func(w *world) bool { return w.someEvent(2) }},
 	{6, (*world).stall},
 	{4, (*world).loseAgent},
+	{6, (*world).cutOff},
 	{2, (*world).crashAgent},
 	{4, (*world).exitTask},
 	{4, (*world).loseHost},
@@ -238,6 +239,22 @@ func (w *world) loseAgent() bool {
 	return true
 }
 
+// cutOff is a network that parts: the master does not hear of an agent, nor the batch system of its hosts, until the agent is back.
+func (w *world) cutOff() bool {
+	if !w.loseAgent() {
+		return false
+	}
+	a := w.anyAgent(true)
+	w.tell("agent %s is cut off", a.number())
+	w.batch.cut[a.id] = true
+	for _, p := range w.batch.alive {
+		if h := w.batch.hosts[p.name]; h != nil && p.agent == a.id && h.Status == queue.HostOK {
+			h.Status, h.LostAt = queue.HostUnavailable, time.Now()
+		}
+	}
+	return true
+}
+
 func (w *world) returnAgent() bool {
 	a := w.anyAgent(true)
 	if a == nil {
@@ -245,6 +262,7 @@ func (w *world) returnAgent() bool {
 	}
 	w.tell("agent %s is back", a.number())
 	a.away = false
+	delete(w.batch.cut, a.id)
 	w.must(w.cluster.ReturnAgent(a.id))
 	w.settle()
 	return true

@@ -23,6 +23,7 @@ type labBatch struct {
 	started map[string]int       // times
 	removed map[string]bool      // processes said to be gone
 	found   map[string]time.Time // when the connection to a host was there again
+	cut     map[string]bool      // agents whose hosts cannot reach the batch system
 	jobs    int                  // pending, one slot each
 	wide    int                  // further jobs, of two slots that must be on one host
 	crash   bool                 // an agent is just crashing: its processes die for that
@@ -36,6 +37,7 @@ type process struct {
 
 func (b *labBatch) init() {
 	b.hosts, b.alive = map[string]*queue.Host{}, map[string]*process{}
+	b.cut = map[string]bool{}
 	b.found = map[string]time.Time{}
 	b.started, b.removed = map[string]int{}, map[string]bool{}
 }
@@ -83,7 +85,7 @@ func (w *world) join() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(w.batch.alive)) {
-		if h := w.batch.hosts[name]; h != nil && h.Status != queue.HostOK {
+		if h := w.batch.hosts[name]; h != nil && h.Status != queue.HostOK && !w.batch.cut[w.batch.alive[name].agent] {
 			if h.Status == queue.HostUnavailable {
 				w.batch.found[name] = time.Now()
 			}
