@@ -76,6 +76,17 @@ func jobGroup(text string) (string, error) {
 	return path, nil
 }
 
+// groupTitleLong stands before a job's group in the head of its long forms, where that of the project ends.
+const groupTitleLong = ">, Job Group <"
+
+// inGroup is the group of a job as it follows its project.
+func inGroup(group string) string {
+	if group == "" {
+		return ""
+	}
+	return groupTitleLong + escapeAngles(printable(group))
+}
+
 // filterGroup reads the argument of -g where it selects jobs.
 func filterGroup(text string) (string, error) {
 	path, err := jobGroup(text)

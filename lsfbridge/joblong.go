@@ -305,10 +305,7 @@ func (l *LongJob) head() string {
 	if l.Name != "" {
 		s += "Job Name <" + escapeAngles(l.Name) + ">, "
 	}
-	s += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ">, "
-	if l.Group != "" {
-		s += "Job Group <" + escapeAngles(l.Group) + ">, "
-	}
+	s += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + inGroup(l.Group) + ">, "
 	if l.Mail != "" {
 		s += "Mail <" + escapeAngles(l.Mail) + ">, "
 	}

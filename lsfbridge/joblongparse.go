@@ -158,7 +158,7 @@ func (l *LongJob) parseHead(p string) error {
 	owned := r.until(">, Status <")
 	if r.err == nil {
 		owned, l.Mail = cutClause(owned, ">, Mail <")
-		owned, l.Group = cutClause(owned, ">, Job Group <")
+		owned, l.Group = cutClause(owned, groupTitleLong)
 	}
 	l.Project = angleUnescaper.Replace(owned)
 	state := r.until(">, Queue <")
