@@ -22,24 +22,33 @@ var _ Outputs = (*output.Store)(nil)
 const (
 	// maxFetches is how many hosts' outputs are fetched at once; each is held in memory until it is kept.
 	maxFetches = 16
-	// maxToFetch is how many outputs of one host wait to be fetched. The host keeps the others, and tells of them when it joins
-	// again.
+	// maxToFetch is how many outputs of one host wait to be fetched. More are given up.
 	maxToFetch = 16_384
 )
 
 // toFetch notes that the host keeps output of an ended job.
 func (s *session) toFetch(kept ...*wire.Kept) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var givenUp []*wire.DaemonMessage
 	for _, k := range kept {
-		if k != nil && len(s.unfetched) < maxToFetch {
+		switch {
+		case k == nil:
+		case len(s.unfetched) < maxToFetch:
 			s.unfetched = append(s.unfetched, k)
+		default:
+			givenUp = append(givenUp, fetched(k.GetAttempt()))
 		}
 	}
+	s.mu.Unlock()
+	s.send(givenUp...)
 	select {
 	case s.fetchable <- struct{}{}:
 	default:
 	}
+}
+
+func fetched(a *wire.Attempt) *wire.DaemonMessage {
+	return &wire.DaemonMessage{Body: &wire.DaemonMessage_Fetched{Fetched: &wire.Fetched{Attempt: a}}}
 }
 
 func (s *session) nextToFetch() *wire.Kept {
@@ -68,7 +77,7 @@ func (d *Daemon) fetcher(ctx context.Context, s *session) {
 				d.log.WithError(err).WithField("host", s.host).Debug("output of a job is not fetched")
 				continue
 			}
-			s.send(&wire.DaemonMessage{Body: &wire.DaemonMessage_Fetched{Fetched: &wire.Fetched{Attempt: k.GetAttempt()}}})
+			s.send(fetched(k.GetAttempt()))
 		}
 	}
 }

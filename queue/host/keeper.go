@@ -35,22 +35,24 @@ type keeper struct {
 	out      *outbox
 	accounts *accounts
 
-	jobs      map[attemptKey]*job
-	mains     map[int]*job               // by main process, until no process of the job is left
-	orphans   map[int]*job               // children that were not forked here, by the job they come from; nil = unknown
-	helpers   map[int]*helper            // running
-	marks     map[uint64]*job            // see attribute
-	ending    map[*job]bool              // to be looked at when time passes
-	kept      map[attemptKey]*keptOutput // of ended jobs
-	keptOrder []attemptKey               // oldest first; may hold keys that are gone
-	keptBytes int
-	groups    *cgroups // nil: jobs have none
-	closing   bool     // all jobs are ended: none goes on to its next command
-	watched   int      // running jobs with limits that we watch
-	threads   []int    // whose children are ours
-	buffer    []byte   // for reading /proc
-	lease     int64    // boot clock at which all jobs end; 0 = never
-	lastMark  uint64
+	jobs        map[attemptKey]*job
+	mains       map[int]*job               // by main process, until no process of the job is left
+	orphans     map[int]*job               // children that were not forked here, by the job they come from; nil = unknown
+	helpers     map[int]*helper            // running
+	marks       map[uint64]*job            // see attribute
+	ending      map[*job]bool              // to be looked at when time passes
+	kept        map[attemptKey]*keptOutput // of ended jobs
+	keptOrder   []attemptKey               // oldest first; may hold keys that are gone
+	keptBytes   int
+	keptDropped int       // since keptWarned
+	keptWarned  time.Time // when it was said last
+	groups      *cgroups  // nil: jobs have none
+	closing     bool      // all jobs are ended: none goes on to its next command
+	watched     int       // running jobs with limits that we watch
+	threads     []int     // whose children are ours
+	buffer      []byte    // for reading /proc
+	lease       int64     // boot clock at which all jobs end; 0 = never
+	lastMark    uint64
 
 	in         chan *frame // closed when the session is gone
 	ready      chan *job

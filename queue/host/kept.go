@@ -2,6 +2,7 @@ package host
 
 import (
 	"slices"
+	"time"
 
 	"sluice/queue/wire"
 )
@@ -11,6 +12,8 @@ const (
 	maxKeptBytes = 64 << 20
 	// maxKeepBytes is the most of one stream that is kept for the daemon.
 	maxKeepBytes = 16 << 20
+	// keptWarnEvery is how often it is said that output was dropped.
+	keptWarnEvery = time.Minute
 )
 
 // tail is the end of a stream.
@@ -81,9 +84,13 @@ func (k *keeper) keep(key attemptKey, o *keptOutput) {
 	for k.keptBytes > maxKeptBytes {
 		oldest := k.keptOrder[0]
 		if k.kept[oldest] != nil {
-			k.warn("output of job %s is dropped: nobody fetches it", oldest)
+			k.keptDropped++
 		}
 		k.fetched(oldest)
+	}
+	if now := time.Now(); k.keptDropped > 0 && now.Sub(k.keptWarned) >= keptWarnEvery {
+		k.warn("output of %d ended jobs was dropped: it is not fetched as fast as jobs write it", k.keptDropped)
+		k.keptDropped, k.keptWarned = 0, now
 	}
 }
 
