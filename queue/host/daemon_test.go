@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -357,13 +358,12 @@ func (w *testWriter) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-var lastJob int64
+var lastJob atomic.Int64
 
 // newStart is a Start of the test's own user.
 func newStart(command string, change ...func(*wire.Start)) *wire.Start {
-	lastJob++
 	s := &wire.Start{
-		Attempt: &wire.Attempt{Job: lastJob, Attempt: 1}, Command: command, User: ownUser(), Cwd: "/tmp", Umask: 0o022, Slots: 1,
+		Attempt: &wire.Attempt{Job: lastJob.Add(1), Attempt: 1}, Command: command, User: ownUser(), Cwd: "/tmp", Umask: 0o022, Slots: 1,
 		Env:         []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp"},
 		KillGraceNs: int64(time.Minute), // a test that waits for it fails
 		Report:      &wire.Report{Queue: "normal", SubmitHost: "sub", Hosts: []string{"h1"}},

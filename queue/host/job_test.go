@@ -47,6 +47,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestUsageIsMeasured(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d, func(c *Config) { c.SampleEvery = 20 * time.Millisecond })
 	if ended := d.run(newStart("true")); ended.MaxRssMib < 1 || ended.MaxRssMib > 6 {

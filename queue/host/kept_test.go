@@ -30,6 +30,7 @@ func keeping(bytes int64) func(*wire.Start) { return func(s *wire.Start) { s.Kee
 
 // The end of what a job wrote is kept, over reconnections, until the daemon has it; whether it also went to a file or not.
 func TestOutputIsKept(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	dir := t.TempDir()

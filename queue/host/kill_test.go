@@ -101,6 +101,7 @@ func TestEndLeavesNoProcess(t *testing.T) {
 
 // A job that is to end hears INT, TERM and KILL, after the signal of a limit that it has reached, with time to act on each.
 func TestSignalsOfTheEnd(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	for exitCode, order := range map[int32][]string{

@@ -11,6 +11,7 @@ import (
 
 // A limit of run time or memory ends jobs that try to stay as bkill does; see escapes.
 func TestLimitsLeaveNoProcess(t *testing.T) {
+	t.Parallel()
 	testneed.Need(t, "python3")
 	d := newDaemon(t)
 	startHost(t, d, func(c *Config) { c.SampleEvery = 20 * time.Millisecond })

@@ -13,6 +13,7 @@ import (
 
 // Jobs that pass a limit of all their processes together are ended, with LSF's reason and exit code, and leave nothing.
 func TestWatchedLimits(t *testing.T) {
+	t.Parallel()
 	testneed.Need(t, "python3")
 	testneed.Need(t, "setsid")
 	d := newDaemon(t)

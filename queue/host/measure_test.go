@@ -9,6 +9,7 @@ import (
 
 // What running jobs use is told while they run, and again to a daemon that comes back.
 func TestUsageIsTold(t *testing.T) {
+	t.Parallel()
 	testneed.Need(t, "python3")
 	d := newDaemon(t)
 	d.set(func(d *daemon) { d.welcome.Usages = true })

@@ -28,6 +28,7 @@ func TestOutputIsAppendedOrTruncated(t *testing.T) {
 
 // Reports of jobs that end at the same time do not mix, however long their output is.
 func TestOutputsDoNotMix(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	out := filepath.Join(t.TempDir(), "out")

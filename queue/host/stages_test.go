@@ -22,6 +22,7 @@ func around(dir, pre, command, post string) *wire.Start {
 }
 
 func TestPreAndPostExec(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	const say = `echo "pre $(pwd) $PATH $LSB_EXIT_PRE_ABORT" >> LOG`

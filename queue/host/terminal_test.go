@@ -74,6 +74,7 @@ while [ "$line" != quit ]; do read -r line && echo "got $line"; done; cat; echo 
 
 // A job writes no more than its client takes, and loses nothing.
 func TestInteractiveCredit(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	for _, way := range []int32{terminalPipes, terminalPseudo} {
@@ -102,6 +103,7 @@ func TestInteractiveCredit(t *testing.T) {
 
 // A client that goes, breaks the rules, or is cut off with its host ends its job, whatever that does.
 func TestInteractiveHangUp(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	startHost(t, d)
 	for name, end := range map[string]func(attemptKey){
