@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"sluice/queue"
 )
 
 // maxPackLine is the most bytes of one line of a job pack: a command with its options.
@@ -35,7 +37,7 @@ type Pack struct {
 
 // NewPack makes a Pack; where bsub was called is the same for all its jobs.
 func NewPack(r io.Reader, place SubmitPlace) *Pack {
-	place.Script = nil
+	place.Script, place.shared = nil, queue.NewEnv(place.Environ)
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxPackLine)
 	return &Pack{lines: lines, place: place}

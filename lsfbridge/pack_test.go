@@ -5,18 +5,20 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"sluice/queue"
 )
 
 func TestPackNamesLines(t *testing.T) {
-	p := NewPack(strings.NewReader("# a\n\n -n 2 true\n-n x true\r\ntrue\n"+strings.Repeat("x", maxPackLine+1)), SubmitPlace{})
+	p := NewPack(strings.NewReader("# a\n\n -n 2 true\n-n x true\r\n-env B=2 true\n"+strings.Repeat("x", maxPackLine+1)), SubmitPlace{Environ: []string{"A=1"}})
 	s, err := p.Next()
-	if err != nil || p.Line() != 3 || s.Spec.MinSlots != 2 || s.Spec.Command != "true" {
+	if err != nil || p.Line() != 3 || s.Spec.MinSlots != 2 || s.Spec.Env != queue.NewEnv([]string{"A=1"}) || s.Spec.Command != "true" {
 		t.Errorf("line %d: %+v, %v", p.Line(), s, err)
 	}
 	if _, err := p.Next(); !errors.As(err, new(Refusal)) || p.Line() != 4 {
 		t.Errorf("line %d: %v", p.Line(), err)
 	}
-	if s, err = p.Next(); err != nil || p.Line() != 5 || s.Spec.Command != "true" {
+	if s, err = p.Next(); err != nil || p.Line() != 5 || s.Spec.Command != "true" || s.Spec.Env != queue.NewEnv([]string{"B=2"}) {
 		t.Errorf("line %d: %+v, %v", p.Line(), s, err)
 	}
 	if _, err := p.Next(); err == nil || errors.As(err, new(Refusal)) || errors.Is(err, io.EOF) || p.Line() != 6 {
@@ -45,7 +47,7 @@ func FuzzPack(f *testing.F) {
 			}
 			words := splitWords(strings.TrimSpace(lines[p.Line()-1]))
 			alone, err := ParseSubmission(words, SubmitPlace{Environ: []string{"A=1"}})
-			if err != nil || alone.Spec.Command != s.Spec.Command || alone.Spec.MinSlots != s.Spec.MinSlots {
+			if err != nil || alone.Spec.Command != s.Spec.Command || alone.Spec.MinSlots != s.Spec.MinSlots || alone.Spec.Env != s.Spec.Env {
 				t.Fatalf("line %d is %+v in a pack, alone %+v (%v)", p.Line(), s, alone, err)
 			}
 		}

@@ -36,12 +36,14 @@ type SubmitPlace struct {
 	Now     time.Time
 	// Script is standard input. It is read only when the command line has no command.
 	Script io.Reader
+
+	shared queue.Env // that Environ makes, where it is known already
 }
 
 func (p SubmitPlace) env(name string) string {
 	for _, v := range p.Environ {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
+		if len(v) > len(name) && v[len(name)] == '=' && v[:len(name)] == name {
+			return v[len(name)+1:]
 		}
 	}
 	return ""
@@ -98,13 +100,18 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 	case !utf8.ValidString(command) || strings.IndexByte(command, 0) >= 0:
 		return nil, notSubmitted("Command is not text in UTF-8")
 	}
-	b.Spec.Env = queue.NewEnv(b.environ)
+	if b.Spec.Env = place.shared; place.shared == (queue.Env{}) || !sameSlice(b.environ, place.Environ) {
+		b.Spec.Env = queue.NewEnv(b.environ)
+	}
 	b.Spec.Project = orDefault(b.Spec.Project)
 	if !slices.ContainsFunc(options, func(o given) bool { return o.name == "n" }) {
 		b.Spec.MinSlots, b.Spec.MaxSlots = 0, 0 // as many as the queue gives those that do not say
 	}
 	return &b.Submission, nil
 }
+
+// sameSlice reports whether two slices are one and the same.
+func sameSlice(a, b []string) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 // notSubmitted is a refusal of bsub.
 func notSubmitted(text string) Refusal { return Refusal(text + ". Job not submitted.") }
