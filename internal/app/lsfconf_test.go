@@ -64,7 +64,7 @@ func TestFlagsGoBeforeFiles(t *testing.T) {
 func TestBadConfDir(t *testing.T) {
 	c := DefaultConfig()
 	c.StateDir = t.TempDir()
-	c.ConfDir = confDir(t, map[string]string{"lsb.queues": "Begin Queue\nQUEUE_NAME = a\nPRIORITY = x\nNICE = 1\nUSERS = nogroup-of-ours/\nEnd Queue\n"})
+	c.ConfDir = confDir(t, map[string]string{"lsb.queues": "Begin Queue\nQUEUE_NAME = a\nPRIORITY = x\nNICE = 1\nUSERS = ~\nEnd Queue\n"})
 	_, _, err := c.batch()
 	if problems, ok := errors.AsType[conf.Problems](err); !ok || len(problems) != 2 {
 		t.Errorf("problems %v, want two", err)
