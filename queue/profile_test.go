@@ -12,7 +12,8 @@ func TestProfile(t *testing.T) {
 	q, err := queue.New(queue.Config{Queues: []queue.QueueSpec{{Name: "normal", Default: true}, {Name: "big", Profile: "fat"}}})
 	must(t, err)
 	for _, spec := range []queue.HostSpec{
-		{Name: "fat1", Slots: 1, Elastic: true, Profile: "fat"}, {Name: "plain1", Slots: 1, Elastic: true},
+		{Name: "fat1", Slots: 1, Elastic: true, Profile: "fat"},
+		{Name: "plain1", Slots: 1, Elastic: true},
 		{Name: "fat2", Slots: 1, Elastic: true, Profile: "fat"},
 	} {
 		must(t, q.AddHost(epoch, spec))
