@@ -72,3 +72,23 @@ func (w *world) until(name string) {
 	}
 	w.Fatalf("never came to %s", name)
 }
+
+// SUBSCRIBED that comes twice begins one session.
+func TestSubscribedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, false)
+		defer w.close()
+		w.until("put framework [subscribing]")
+		for range 2 { // under no id, and under the one that was given
+			w.until("call SUBSCRIBE")
+			w.settle()
+			w.pass(w.open()[0], 0, 2)
+		}
+		w.endFaults()
+		w.want(5)
+		w.rest("hosts", 5*time.Minute, w.full)
+		if reconnects := w.inst.fw.Status().Reconnects; len(w.wrong) > 0 || reconnects > 0 {
+			t.Errorf("%d reconnects\n%s", reconnects, w.report())
+		}
+	})
+}
