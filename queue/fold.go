@@ -157,7 +157,7 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 		h.guests = append(h.guests, r)
 		q.take(h, ev.Placement[i+1].Slots, j.spec)
 	}
-	q.setDeadline(r, ev.RunLimit)
+	q.setDeadline(r, cmp.Or(ev.RunLimit, j.spec.RunLimit)) // events of former versions do not tell it
 	q.noteWait(e, int(r.slots), q.at)
 	q.count(r, e.place, 0, Running)
 	q.shift(e, Running, j.spec.MinSlots, int(r.slots))

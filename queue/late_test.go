@@ -70,3 +70,27 @@ func runningJob(t *testing.T, start time.Time) (*queue.Queue, queue.ID) {
 	}
 	return q, id
 }
+
+// A start in the journal of a former version does not tell the run limit: the job's own holds.
+func TestRunLimitOfFormerVersions(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	q, id := runningJob(t, start)
+	fresh, err := queue.New(queue.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range q.Take(nil) {
+		if ev.Spec != nil {
+			spec := *ev.Spec
+			spec.RunLimit, ev.Spec = time.Minute, &spec
+		}
+		ev.RunLimit = 0
+		if err := fresh.Apply(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh.Tick(start.Add(time.Minute))
+	if out := fresh.Take(nil); len(out) != 1 || out[0].Kind != queue.JobKillAsked || out[0].Job != id {
+		t.Errorf("after the run limit: %+v", out)
+	}
+}
