@@ -24,6 +24,8 @@
 //     HostOK, or closed for any reason, get no job.
 //   - The elements of an array that hold slots are never more than its limit, the slots that the jobs of a queue, a user, or a group of
 //     users hold never more than their quotas, unless a job was moved while it ran, or a quota was lowered.
+//   - The jobs and elements that hold slots in a job group and those below it are not more than its limit, unless the limit was lowered, one
+//     was forced to run, or moved there. A job that its group keeps from starting keeps nothing from others and asks for no hosts.
 //   - Jobs start by queue priority, job priority, order. What cannot start now keeps the hosts that it could use from jobs that
 //     come after it, for ReserveFor; then others may pass for as long, and so on. What could not start even if nothing ran
 //     keeps nothing.

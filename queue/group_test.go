@@ -123,3 +123,11 @@ func (w *world) force(by Actor, id ID) error {
 	}
 	return w.q.Force(w.now, by, id, on)
 }
+
+func startedInGroups(q *Queue) map[*group]int {
+	started := map[*group]int{}
+	for _, g := range q.groups.named {
+		started[g] = g.started
+	}
+	return started
+}

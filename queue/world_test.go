@@ -498,7 +498,13 @@ func (w *world) deliver() {
 
 // schedule also checks what was started and what was not.
 func (w *world) schedule() {
+	before := startedInGroups(w.q)
 	w.q.Schedule(w.now)
+	for g, n := range startedInGroups(w.q) {
+		if g.limit != noLimit && n > g.limit && n > before[g] {
+			w.t.Fatalf("%d jobs were started in group %s, which may have %d", n-before[g], g.path, g.limit)
+		}
+	}
 	if err := idle(w.q); err != nil {
 		w.t.Fatal(err)
 	}
