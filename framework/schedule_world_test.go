@@ -145,7 +145,7 @@ func newWorld(t *testing.T, seed uint64, verbose bool) *world {
 	w.cfg.KillGrace = time.Second
 	w.cfg.Fleet = fleet.Config{
 		SlotMemMiB: 128, IdleTimeout: 4 * time.Second, LaunchTimeout: 15 * time.Second, JoinTimeout: 8 * time.Second,
-		KillRetry: 4 * time.Second, UnreachableAfter: 8 * time.Second, ForgetAfter: 90 * time.Second,
+		KillRetry: 4 * time.Second, UnreachableAfter: 8 * time.Second, ForgetAfter: 25 * time.Second,
 		ReconcileEvery: 30 * time.Second, StaleAfter: 10 * time.Second, DeclineFor: 30 * time.Second, ReviveEvery: time.Second,
 		ReviveMax: 10 * time.Second,
 	}
