@@ -105,15 +105,17 @@ func readProcesses() (processes, error) {
 	return table, nil
 }
 
-// tree is the processes of roots and all their descendants. A process has one parent, so none comes twice; roots must not
-// descend from each other.
+// tree is the processes of roots and all their descendants, each once: a root may have been another's descendant when the
+// table was read, and have lost its parent since.
 func (t processes) tree(roots []int) []process {
 	var found []process
+	seen := make(map[int]bool)
 	pending := append([]int(nil), roots...)
 	for len(pending) > 0 {
 		pid := pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
-		if p, ok := t.all[pid]; ok {
+		if p, ok := t.all[pid]; ok && !seen[pid] {
+			seen[pid] = true
 			found = append(found, p)
 			pending = append(pending, t.children[pid]...)
 		}

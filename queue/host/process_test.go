@@ -184,3 +184,16 @@ func TestKnownModel(t *testing.T) {
 		})
 	})
 }
+
+// A process that has lost its parent since the table was read is counted once.
+func TestTreeHasEachProcessOnce(t *testing.T) {
+	table := processes{all: map[int]process{}, children: map[int][]int{10: {11, 12}, 11: {13}}}
+	for _, pid := range []int{10, 11, 12, 13, 20} {
+		table.all[pid] = process{pid: pid, rssKiB: 1}
+	}
+	for _, roots := range [][]int{{10}, {10, 11}, {13, 10, 11, 12}, {10, 99}} {
+		if tree := table.tree(roots); len(tree) != 4 {
+			t.Errorf("of %v: %+v", roots, tree)
+		}
+	}
+}
