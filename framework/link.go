@@ -289,8 +289,6 @@ func errorOf(e *scheduler.Event_Error) error {
 func (l *link) subscribed(ctx context.Context, s *session, e *scheduler.Event_Subscribed, id *string) error {
 	got := e.GetFrameworkID().GetValue()
 	switch {
-	case s.id != "":
-		return nil // said twice; the owner reads the session already
 	case s.id != "": // it came twice; the session is others' to read by now
 		return nil
 	case got == "" || *id != "" && got != *id:
