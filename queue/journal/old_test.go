@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,13 @@ func TestOldJournal(t *testing.T) {
 	q := restarted()
 	if got := jobLines(q); got != want {
 		t.Fatalf("jobs are\n%swant\n%s", got, want)
+	}
+	late := restarted()
+	late.Tick(time.Unix(1_700_000_000, 0).Add(31 * time.Hour))
+	if !slices.ContainsFunc(late.Take(nil), func(e queue.Event) bool {
+		return e.Kind == queue.JobKillAsked && e.Job == queue.ID{Job: 2, Index: 1} && e.ExitCode == 140
+	}) {
+		t.Error("the run limit of a job that ran does not hold any more")
 	}
 	now, ann, limit := time.Unix(1_700_010_000, 0).UTC(), queue.Actor{User: "ann"}, 2
 	if err := q.Modify(now, ann, queue.ID{Job: 4}, func(s *queue.Spec) { s.Group = "/a/b" }); err != nil {
