@@ -36,7 +36,7 @@ const (
 	noLimit       = -1
 	maxGroupBytes = 512 // of a path, as in LSF
 	maxGroupDepth = 32
-	maxGroups     = 100_000
+	maxGroups     = 50_000 // all of them are one answer of the daemon
 	maxUserGroups = 10_000
 )
 
