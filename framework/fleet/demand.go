@@ -16,6 +16,7 @@ type class struct {
 	need shape
 	unit int // slots that must be on one host; 1 = any
 	left int // slots missing
+	job  int // slots of each job
 	// tile is how many slots of one host are of use, because each job takes only so many there; 0 = as many as it has.
 	tile int
 	// most is the slots of a job that tolerates no other on its hosts: more on one host would lie idle; 0 = no matter.
@@ -37,6 +38,7 @@ func (f *Fleet) classOf(d queue.Demand) class {
 			rerunnable: d.Need.Rerunnable && f.cfg.Revocable, profile: d.Need.Profile,
 		},
 		unit: 1,
+		job:  max(d.Slots, 1),
 		left: max(d.Slots, 1) * max(d.Count, 0),
 	}
 	if d.Need.Exclusive {
@@ -51,6 +53,14 @@ func (f *Fleet) classOf(d queue.Demand) class {
 	return c
 }
 
+// least is how many slots must be on the next host: a unit, or what is left of a job that is spread evenly.
+func (c *class) least() int {
+	if c.tile > 0 && c.left > 0 {
+		return min(c.unit, c.left)
+	}
+	return c.unit
+}
+
 // plan is what may be taken now.
 type plan struct {
 	budget  int     // slots up to the goal, but for those withheld
@@ -62,7 +72,7 @@ type plan struct {
 func (p plan) total() int {
 	sum := 0
 	for _, c := range p.classes {
-		if c.unit <= p.budget {
+		if c.least() <= p.budget {
 			sum += c.left
 		}
 		if sum >= p.budget {
@@ -118,7 +128,7 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 // heldFor is 1 when all of the budget must be left to the first class: its jobs do not fit into what is left of the goal,
 // and taking slots for others would keep it so. A job that no agent seen so far could hold does not block others.
 func (p plan) heldFor(f *Fleet) int {
-	if len(p.classes) == 0 || p.classes[0].unit <= p.budget || p.classes[0].unit > f.goal || !f.plausible(p.classes[0]) {
+	if len(p.classes) == 0 || p.classes[0].least() <= p.budget || p.classes[0].least() > f.goal || !f.plausible(p.classes[0]) {
 		return 0
 	}
 	return 1
@@ -229,7 +239,7 @@ func (c *class) fit(r *room) int {
 // suits says whether an empty host could run a job of the class.
 func (c *class) suits(m *member) bool {
 	s := m.Spec
-	return s.Slots >= c.unit && s.MemMiB >= c.unit*c.need.memMiB && s.GPUs >= c.unit*c.need.gpus &&
+	return s.Slots >= c.least() && s.MemMiB >= c.least()*c.need.memMiB && s.GPUs >= c.least()*c.need.gpus &&
 		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable) && s.Profile == c.need.profile
 }
 

@@ -138,7 +138,7 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 	launches := 0
 	for i := range p.classes {
 		c := &p.classes[i]
-		for c.left > 0 && p.budget >= c.unit && launches < f.cfg.MaxLaunchesPerStep {
+		for c.left > 0 && p.budget >= c.least() && launches < f.cfg.MaxLaunchesPerStep {
 			tiers, ok := choices[c.need]
 			if !ok && len(choices) == maxShapes {
 				break
@@ -154,8 +154,8 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 			if c.tile > 0 {
 				want = min(want, c.tile)
 			}
-			want = max(want-want%c.unit, c.unit)
-			chosen, n := f.choose(candidates, tiers, want, c.unit)
+			want = max(want-want%c.least(), c.least())
+			chosen, n := f.choose(candidates, tiers, want, c.least())
 			if chosen == nil {
 				break
 			}

@@ -88,7 +88,7 @@ func (f *Fleet) reopenable(m *member) bool {
 
 func (p plan) suitsAny(m *member) bool {
 	for i := range p.classes {
-		if c := &p.classes[i]; c.unit <= max(p.budget, m.Spec.Slots) && c.suits(m) {
+		if c := &p.classes[i]; c.least() <= max(p.budget, m.Spec.Slots) && c.suits(m) {
 			return true
 		}
 	}
@@ -261,6 +261,7 @@ func (f *Fleet) makeRoom(p plan) {
 	if short <= 0 {
 		return
 	}
+	suiting := 0
 	starved := f.now.Sub(f.first.since) >= f.cfg.IdleTimeout
 	var chosen []*member
 	for _, m := range f.order {
@@ -268,7 +269,10 @@ func (f *Fleet) makeRoom(p plan) {
 			continue
 		}
 		if c.suits(m) {
-			return // its turn comes there, now or when the host has joined
+			if suiting += c.unit; c.tile == 0 || suiting >= c.job {
+				return // its turn comes there, now or when the host has joined
+			}
+			continue
 		}
 		if m.State != Open {
 			continue
@@ -302,10 +306,10 @@ func (f *Fleet) lacksRoom(p plan) (class, int) {
 	if len(p.classes) > 0 {
 		c = p.classes[0]
 	}
-	if c.unit > f.goal || !f.plausible(c) {
+	if c.least() > f.goal || !f.plausible(c) {
 		return class{}, 0
 	}
-	return c, c.unit - max(p.budget, 0)
+	return c, c.least() - max(p.budget, 0)
 }
 
 // plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
