@@ -99,7 +99,7 @@ func newDaemon(t testing.TB) *daemon {
 	d := &daemon{
 		t: t, socket: filepath.Join(dir, "s"), started: map[attemptKey]*wire.Started{}, ended: map[attemptKey]*wire.Ended{},
 		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, heard: map[attemptKey][]byte{}, credit: map[attemptKey]int64{}, changed: make(chan struct{}),
-		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(100 * time.Millisecond)},
+		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(400 * time.Millisecond)},
 	}
 	if d.listener, err = net.Listen("unix", d.socket); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ func TestSignalsOfTheEnd(t *testing.T) {
 				fmt.Fprintf(&script, "trap 'echo %s >> heard' %s; ", name, name)
 			}
 			fmt.Fprintf(&script, "trap 'echo %s >> heard; exit 9' %s; echo > ready; while :; do sleep 0.01; done", last, last)
-			key := d.begin(newStart(script.String(), func(s *wire.Start) { s.Cwd, s.KillGraceNs = dir, int64(100*time.Millisecond) }))
+			key := d.begin(newStart(script.String(), func(s *wire.Start) { s.Cwd, s.KillGraceNs = dir, int64(300*time.Millisecond) }))
 			awaitFile(t, filepath.Join(dir, "ready"))
 			d.signal(key, 0, exitCode, "why")
 			d.signal(key, 0, exitCode, "why") // as after a reconnection: nothing is heard twice

@@ -156,11 +156,20 @@ func (k *keeper) spawn(j *job, c command) (err error) {
 	j.pid = pid
 	k.marks[j.mark] = j
 	if nice := int(j.start.GetNice()); nice != 0 {
-		if err := unix.Setpriority(unix.PRIO_PGRP, pid, nice); err != nil {
-			k.warn("run job %s with nice value %d: %v", j.key, nice, err)
+		if err := renice(pid, nice); err != nil {
+			k.warn("run job %s with %d added to its nice value: %v", j.key, nice, err)
 		}
 	}
 	return nil
+}
+
+// renice adds to the nice value of a process group.
+func renice(pid, nice int) error {
+	kernels, err := unix.Getpriority(unix.PRIO_PGRP, pid) // the system call gives 20 less the nice value
+	if err != nil {
+		return os.NewSyscallError("getpriority", err)
+	}
+	return os.NewSyscallError("setpriority", unix.Setpriority(unix.PRIO_PGRP, pid, 20-kernels+nice))
 }
 
 // attributesOf are those of the main process of a job's stage.
