@@ -29,12 +29,16 @@ func startLocal(t *testing.T, args ...string) string {
 	if err := local.Start(); err != nil {
 		t.Fatal(err)
 	}
+	api := "unix://" + filepath.Join(dir, wire.SocketName)
 	t.Cleanup(func() {
-		if err := errors.Join(local.Process.Signal(os.Interrupt), local.Wait()); err != nil {
+		failed := t.Failed()
+		if failed {
+			logState(t, api)
+		}
+		if err := errors.Join(local.Process.Signal(os.Interrupt), local.Wait()); err != nil || failed {
 			t.Errorf("sluice local: %v\n%s", err, &log)
 		}
 	})
-	api := "unix://" + filepath.Join(dir, wire.SocketName)
 	client, err := wire.NewClient(wire.Options{StateDir: dir, API: api})
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +46,17 @@ func startLocal(t *testing.T, args ...string) string {
 	defer client.Close()
 	eventually(t, "sluice local answers", func() bool { _, err := client.Status(t.Context()); return err == nil })
 	return api
+}
+
+// logState logs what a system shows when a test of it has failed: its jobs that have not ended, its hosts and its controller.
+func logState(t *testing.T, api string) {
+	t.Helper()
+	for _, args := range [][]string{{"bjobs", "-l", "-u", "all"}, {"bhosts", "-w"}, {"ctl", "status"}} {
+		cmd := sluice(t, args...)
+		cmd.Env = append(cmd.Env, wire.EnvAPI+"="+api)
+		said, err := cmd.CombinedOutput()
+		t.Logf("%q: %v\n%s", args, err, said)
+	}
 }
 
 // TestClients runs the workloads of programs that drive LSF by its commands.

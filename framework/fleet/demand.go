@@ -65,7 +65,8 @@ func (c *class) least() int {
 type plan struct {
 	budget  int     // slots up to the goal, but for those withheld
 	futile  bool    // all that the goal allows would start nothing yet
-	classes []class // what is missing, in order
+	first   class   // what is missing for the first job that can not start on free slots; no unit = for none
+	classes []class // what is missing and may be taken, in order
 }
 
 // total is the slots that would be taken if they were offered.
@@ -100,14 +101,17 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 	if p.futile {
 		p.budget = max(f.floor, min(supply, f.goal)) - supply
 	}
-	if p.budget <= 0 {
-		return p
-	}
 	free = slices.Clone(free)
 	missing := 0
 	for _, d := range f.snap.Demand[:min(len(f.snap.Demand), maxClasses)] {
 		c := f.classOf(d)
 		free = c.settle(free)
+		if c.left > 0 && p.first.unit == 0 {
+			p.first = c
+			if p.budget <= 0 {
+				return p
+			}
+		}
 		if c.left > 0 {
 			p.classes = append(p.classes, c)
 			missing += c.left
@@ -115,6 +119,9 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 		if missing >= p.budget && len(p.classes) > 1 {
 			break
 		}
+	}
+	if p.budget <= 0 {
+		return p
 	}
 	if warm := f.floor - supply - missing; warm > 0 {
 		p.classes = append(p.classes, class{need: shape{memMiB: f.cfg.SlotMemMiB}, unit: 1, left: warm})
@@ -183,6 +190,15 @@ type room struct {
 
 func roomOf(m *member) room {
 	return room{m: m, slots: m.Spec.Slots - m.view.Used, empty: m.view.Used == 0}
+}
+
+// ofOne is what is missing for one job of the class on no host at all.
+func (c class) ofOne() class {
+	c.left = c.job
+	if c.tile > 0 {
+		c.tile = c.unit
+	}
+	return c
 }
 
 // settle takes the slots of the class's jobs out of free and gives what is left of free.
@@ -281,11 +297,11 @@ type first struct {
 }
 
 func (f *Fleet) noteFirst(p plan) {
-	if len(p.classes) == 0 {
+	if p.first.unit == 0 {
 		f.first = first{}
 		return
 	}
-	c := p.classes[0]
+	c := p.first
 	c.left = 0
 	if c != f.first.class || f.first.since.IsZero() {
 		f.first = first{class: c, since: f.now}

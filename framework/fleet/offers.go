@@ -252,12 +252,12 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		p.budget -= n
 	}
 	take(&p.classes[i], n)
-	for j := i + 1; j < min(len(p.classes), i+1+maxTogether) && p.budget > 0 && p.classes[i].most == 0; j++ {
+	for j := i + 1; j < min(len(p.classes), i+1+maxTogether) && p.budget > p.classes[i].left && p.classes[i].most == 0; j++ {
 		cl := &p.classes[j]
 		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) || cl.need.profile != spec.Profile {
 			continue
 		}
-		more := min(f.capacity(&free, cl.need), cl.left, p.budget)
+		more := min(f.capacity(&free, cl.need), cl.left, p.budget-p.classes[i].left)
 		if kind.MaxHostSlots > 0 {
 			more = min(more, kind.MaxHostSlots-spec.Slots)
 		}

@@ -230,8 +230,10 @@ func (f *Fleet) burden(m *member) float64 {
 	return float64(m.view.Used) * age.Seconds()
 }
 
-func (f *Fleet) idleFor(m *member) bool {
-	return m.seen && m.view.Used == 0 && !m.view.IdleSince.IsZero() && f.snap.At.Sub(m.view.IdleSince) >= f.cfg.IdleTimeout
+func (f *Fleet) idleFor(m *member) bool { return f.idlesFor(m, f.cfg.IdleTimeout) }
+
+func (f *Fleet) idlesFor(m *member, least time.Duration) bool {
+	return m.seen && m.view.Used == 0 && !m.view.IdleSince.IsZero() && f.snap.At.Sub(m.view.IdleSince) >= least
 }
 
 // closeUseless closes idle hosts that do not count (an operator closed them), those on which none of the pending jobs could
@@ -254,62 +256,56 @@ func (f *Fleet) closeUseless() {
 	}
 }
 
-// makeRoom closes hosts on which the first pending job does not fit when the goal leaves no room for one on which it
-// does: idle ones at once, others when the job has waited for the idle timeout.
+// makeRoom closes hosts that are of no use to the first pending job, or of which it can use a part only, when the goal leaves no
+// room for hosts that suit it and those that are there do not suffice: idle ones soon, others when the job has waited for the idle
+// timeout.
 func (f *Fleet) makeRoom(p plan) {
-	c, short := f.lacksRoom(p)
+	short := f.lacksRoom(p)
 	if short <= 0 {
 		return
 	}
-	suiting := 0
-	starved := f.now.Sub(f.first.since) >= f.cfg.IdleTimeout
+	missing, gain := p.first.ofOne(), f.unused()
+	waited := f.now.Sub(f.first.since)
 	var chosen []*member
 	for _, m := range f.order {
 		if !f.counts(m) {
 			continue
 		}
-		if c.suits(m) {
-			if suiting += c.unit; c.tile == 0 || suiting >= c.job {
-				return // its turn comes there, now or when the host has joined
-			}
+		use := missing.fit(&room{m: m, slots: m.Spec.Slots, empty: true})
+		if missing.left -= use; missing.left <= 0 {
+			return // its turn comes there, now or when the hosts have joined
+		}
+		if m.State != Open || use >= m.Spec.Slots {
 			continue
 		}
-		if m.State != Open {
-			continue
-		}
-		if m.view.Used == 0 && f.useless(m) || starved {
+		if waited >= f.cfg.IdleTimeout || waited >= growAfter && f.idlesFor(m, growAfter) || m.view.Used == 0 && f.useless(m) {
 			chosen = append(chosen, m)
+			gain += m.Spec.Slots - use
 		}
 	}
-	slices.SortStableFunc(chosen, f.emptiestFirst)
-	sum := 0
-	for i, m := range chosen {
-		if sum += m.Spec.Slots; sum >= short {
-			chosen = chosen[:i+1]
-			break
-		}
-	}
-	if sum < short {
+	if gain < missing.left {
 		return
 	}
+	slices.SortStableFunc(chosen, f.emptiestFirst)
 	for _, m := range chosen {
+		if short <= 0 {
+			return
+		}
 		f.close(m, CauseRoom, "its slots are needed for a job that does not fit it")
+		short -= m.Spec.Slots
 	}
 }
 
-// lacksRoom gives the first class and the slots that are missing for one of its jobs.
-func (f *Fleet) lacksRoom(p plan) (class, int) {
-	if !f.fresh() || len(f.snap.Demand) == 0 {
-		return class{}, 0
+// unused is how many slots the goal allows beyond the supply.
+func (f *Fleet) unused() int { return max(f.goal-f.census().supply, 0) }
+
+// lacksRoom gives the slots that the goal lacks for a host that serves the first pending job.
+func (f *Fleet) lacksRoom(p plan) int {
+	c := &p.first
+	if !f.fresh() || c.unit == 0 || c.job > f.goal || !f.plausible(*c) {
+		return 0
 	}
-	c := f.classOf(f.snap.Demand[0])
-	if len(p.classes) > 0 {
-		c = p.classes[0]
-	}
-	if c.least() > f.goal || !f.plausible(c) {
-		return class{}, 0
-	}
-	return c, c.least() - max(p.budget, 0)
+	return c.least() - f.unused()
 }
 
 // plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
