@@ -20,7 +20,7 @@ const (
 	JobFound         EventKind = "job_found"         // Job: its host is back: UNKWN → RUN
 	JobForgotten     EventKind = "job_forgotten"     // Job: an ended job leaves memory after the retention time
 	HostCreated      EventKind = "host_created"      // Host
-	HostJoined       EventKind = "host_joined"       // HostName, SessionHash
+	HostJoined       EventKind = "host_joined"       // HostName, SessionHash, Lease
 	HostLost         EventKind = "host_lost"         // HostName: its connection broke
 	HostClosed       EventKind = "host_closed"       // HostName, Closed: reasons added
 	HostOpened       EventKind = "host_opened"       // HostName, Closed: reasons taken away
@@ -61,10 +61,11 @@ type Event struct {
 	NotBefore time.Time     `json:"notBefore,omitzero"` // of JobRequeued: the pause after a pre-execution command that failed
 	RunLimit  time.Duration `json:"runLimit,omitempty"` // 0 = none
 
-	Host        *HostSpec `json:"host,omitempty"`
-	HostName    string    `json:"hostName,omitempty"`
-	SessionHash string    `json:"sessionHash,omitempty"`
-	Closed      Closed    `json:"closed,omitempty"`
+	Host        *HostSpec     `json:"host,omitempty"`
+	HostName    string        `json:"hostName,omitempty"`
+	SessionHash string        `json:"sessionHash,omitempty"`
+	Lease       time.Duration `json:"lease,omitempty"` // 0, of older journals: the configured one
+	Closed      Closed        `json:"closed,omitempty"`
 
 	QueueName string `json:"queueName,omitempty"`
 	Open      bool   `json:"open,omitempty"`

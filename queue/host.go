@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // host is a batch host and what runs on it.
@@ -11,7 +12,8 @@ type host struct {
 	spec    HostSpec
 	status  HostStatus
 	closed  Closed
-	session string // hash of the session it may rejoin with
+	session string        // hash of the session it may rejoin with
+	lease   time.Duration // that it was promised
 	added   stamp
 	idle    stamp // since when, 0 while a job holds a slot
 	first   stamp // the earliest start among its jobs, while aged
@@ -170,7 +172,7 @@ func (q *Queue) foldHost(ev *Event) error {
 		if h.status == HostAdded {
 			h.idle = at
 		}
-		h.status, h.session, h.lostAt = HostOK, ev.SessionHash, 0
+		h.status, h.session, h.lease, h.lostAt = HostOK, ev.SessionHash, ev.Lease, 0
 		h.closed &^= ClosedExit
 	case HostLost:
 		h.status, h.lostAt, h.shown, h.given = HostUnavailable, at, false, false

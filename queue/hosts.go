@@ -53,7 +53,7 @@ func (q *Queue) AddHost(now time.Time, spec HostSpec) error {
 }
 
 // JoinHost takes a host's hello, with all attempts that it runs or whose end it has not been able to report, and says what
-// the host must do so that both agree. sessionHash is that of the session with which it may join again. Whoever calls has
+// the host must do so that both agree; the host is promised the configured lease. sessionHash is that of the session with which it may join again. Whoever calls has
 // checked that it is the host.
 func (q *Queue) JoinHost(now time.Time, name, sessionHash string, known []Attempt) (Rejoin, error) {
 	h, err := q.hostNamed(name)
@@ -62,7 +62,7 @@ func (q *Queue) JoinHost(now time.Time, name, sessionHash string, known []Attemp
 	}
 	if h.status != HostOK || h.session != sessionHash {
 		ev := q.record(HostJoined, now)
-		ev.HostName, ev.SessionHash = name, sessionHash
+		ev.HostName, ev.SessionHash, ev.Lease = name, sessionHash, q.cfg.Lease
 		q.commit(ev)
 	}
 	var answer Rejoin

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -93,9 +94,9 @@ func (q *Queue) tickLost(now time.Time, at stamp, h *host) {
 	}
 }
 
-// leaseEnd is when the host has surely ended its jobs.
+// leaseEnd is when the host has surely ended its jobs, by the lease that it knows of.
 func (q *Queue) leaseEnd(h *host) stamp {
-	return h.lostAt.after(q.cfg.Lease).after(q.cfg.LeaseMargin)
+	return h.lostAt.after(cmp.Or(h.lease, q.cfg.Lease)).after(q.cfg.LeaseMargin)
 }
 
 // forget lets the job go that ended first, unless another one still depends on it.

@@ -177,6 +177,7 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	f.DurationVar(&hosts.HostTTL, "host-ttl", hosts.HostTTL, "age at which a host is drained and replaced, give or take a tenth; 0 is never")
 	f.DurationVar(&hosts.DemandDelay, "demand-delay", hosts.DemandDelay, "how long slots must be wanted without a pause before an offer is taken")
 	f.DurationVar(&hosts.IdleTimeout, "idle-timeout", orDefault(hosts.IdleTimeout, time.Minute), "a host without a job is released after it")
+	f.DurationVar(&c.Queue.Lease, "host-lease", orDefault(c.Queue.Lease, time.Minute), "how long hosts run their jobs while they cannot reach Sluice, and end them then; jobs of a host that vanished run elsewhere only after it")
 	f.StringVar(&c.Framework.Name, "name", c.Framework.Name, "name of the framework; begins the names of hosts")
 	f.StringVar(&c.Cluster, "cluster", c.Cluster, "name of the batch cluster, as lsid shows it (default: that of the conf-dir, or sluice)")
 	f.StringSliceVar(&c.Admins, "admin", c.Admins, "users who may manage all jobs, queues and hosts, beside root and yourself")

@@ -26,8 +26,8 @@ func newRunCommand() *cobra.Command {
 		Short:   "Run the batch system on a Mesos cluster",
 		Long: `Run the batch system as a framework of a Mesos cluster, until SIGINT or SIGTERM.
 
-Stopping it, or kill -9, ends no job: hosts keep running what they have, and the next start with the same state dir takes
-them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.
+Stopping it, or kill -9, ends no job: hosts keep running what they have for --host-lease, and a start with the same state dir
+within that time takes them back under the same framework id. Agents must reach --listen; give --advertise where the address they see is another.
 
 With masters in ZooKeeper one of several instances with the same --name is elected there and the others wait; with --standby one
 waits while another has the state dir. docs/masters.md says what several machines need beside that.

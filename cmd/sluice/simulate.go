@@ -81,7 +81,7 @@ func (s *simulation) run(cmd *cobra.Command) error {
 	if err := s.checkPictures(); err != nil {
 		return usageError{err}
 	}
-	jobs, err := s.jobs()
+	jobs, err := s.jobs(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (t *tuneFlags) run(cmd *cobra.Command) error {
 		return usageError{err}
 	}
 	setup := tuning.Setup{Evaluations: t.budget, Churn: t.churn}
-	if err := t.load(&setup); err != nil {
+	if err := t.load(cmd.ErrOrStderr(), &setup); err != nil {
 		return err
 	}
 	setup.Control, setup.Cluster = t.control, t.cluster
@@ -105,7 +105,7 @@ func (t *tuneFlags) check() error {
 }
 
 // load reads what there is: a log, a workload or both.
-func (t *tuneFlags) load(setup *tuning.Setup) (err error) {
+func (t *tuneFlags) load(notes io.Writer, setup *tuning.Setup) (err error) {
 	if t.log != "" {
 		if setup.Log, err = readLog(t.log); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (t *tuneFlags) load(setup *tuning.Setup) (err error) {
 			return nil
 		}
 	}
-	if setup.Jobs, err = t.jobs(); err != nil {
+	if setup.Jobs, err = t.jobs(notes); err != nil {
 		return err
 	}
 	if err := t.build(&t.control); err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -121,8 +123,8 @@ func (w *workloadFlags) parseOthers() (err error) {
 	return err
 }
 
-// jobs reads or makes the workload, and learns the size of the cluster from it.
-func (w *workloadFlags) jobs() ([]sim.Job, error) {
+// jobs reads or makes the workload, says in notes where it differs from the trace, and learns the size of the cluster from it.
+func (w *workloadFlags) jobs(notes io.Writer) ([]sim.Job, error) {
 	if err := w.parseAgents(); err != nil {
 		return nil, usageError{err}
 	}
@@ -130,7 +132,7 @@ func (w *workloadFlags) jobs() ([]sim.Job, error) {
 	case (w.trace == "") == (w.workload == ""):
 		return nil, usageError{errors.New("want --trace FILE or --workload KIND:…")}
 	case w.trace != "":
-		return w.readTrace()
+		return w.readTrace(notes)
 	case w.span.Slots == 0:
 		return nil, usageError{errors.New("a made workload wants --slots, the size of the cluster")}
 	}
@@ -141,7 +143,7 @@ func (w *workloadFlags) jobs() ([]sim.Job, error) {
 	return jobs, nil
 }
 
-func (w *workloadFlags) readTrace() (jobs []sim.Job, err error) {
+func (w *workloadFlags) readTrace(notes io.Writer) (jobs []sim.Job, err error) {
 	if !(w.span.From >= 0) || (w.span.To != 0 && !(w.span.To > w.span.From)) {
 		return nil, usageError{errors.New("want --from before --to")}
 	}
@@ -155,16 +157,35 @@ func (w *workloadFlags) readTrace() (jobs []sim.Job, err error) {
 		return nil, fmt.Errorf("read %s: %w", w.trace, err)
 	}
 	if w.span.Slots == 0 {
-		w.span.Slots = reader.Header().MaxProcs
+		w.span.Slots = cmp.Or(reader.Header().MaxProcs, reader.Header().MaxNodes)
 	}
 	if w.span.Slots == 0 {
 		return nil, usageError{errors.New("the trace does not say how large its machine was: want --slots")}
 	}
-	jobs, err = w.span.Jobs(reader)
-	if err == nil && len(jobs) == 0 {
-		err = usageError{fmt.Errorf("no job of %s was submitted between --from and --to and ran", w.trace)}
+	jobs, unlike, err := w.span.Jobs(reader)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", w.trace, err)
 	}
-	return jobs, err
+	if len(jobs) == 0 {
+		return nil, usageError{fmt.Errorf("no job of %s was submitted between --from and --to and ran", w.trace)}
+	}
+	return jobs, w.note(notes, unlike)
+}
+
+// note says how the jobs differ from those of the trace, if they do.
+func (w *workloadFlags) note(to io.Writer, unlike sim.Unlike) error {
+	var parts []string
+	if n := unlike.NotRun; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out, they never ran", n))
+	}
+	if n := unlike.Cut; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d cut to the %d slots of the cluster", n, w.span.Slots))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(to, "jobs of %s: %s\n", w.trace, strings.Join(parts, ", "))
+	return err
 }
 
 // recipe is the text of --workload, such as "burst:jobs=1000,run=100s", taken apart.

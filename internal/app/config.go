@@ -92,6 +92,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// Within the least lease a host hears from the daemon some times; a job that is lost runs again only after the lease.
+const leastLease, mostLease = 20 * time.Second, 7 * 24 * time.Hour
+
 // Validate says in one line what is wrong and what is allowed.
 func (c *Config) Validate() error {
 	if c.StateDir == "" {
@@ -116,6 +119,9 @@ func (c *Config) Validate() error {
 		if _, err := exec.LookPath(c.Notifier); err != nil {
 			return invalid("notifier %q: want a program that takes mail as sendmail does: %v", c.Notifier, err)
 		}
+	}
+	if c.Queue.Lease != 0 && (c.Queue.Lease < leastLease || c.Queue.Lease > mostLease) {
+		return invalid("host-lease %v: want %v to %v", c.Queue.Lease, leastLease, mostLease)
 	}
 	if c.History < 0 {
 		return invalid("history %v: want a positive duration", c.History)

@@ -184,7 +184,21 @@ func serve(ctx context.Context, cfg Config, ready func(*App)) error {
 	if ready != nil {
 		ready(system)
 	}
-	return errors.Join(system.Run(ctx), system.Close())
+	err = system.Run(ctx)
+	system.takeLeave()
+	return errors.Join(err, system.Close())
+}
+
+// takeLeave says what becomes of the hosts.
+func (a *App) takeLeave() {
+	switch n := a.framework.Status().Joined; n {
+	case 0:
+		a.log.Info("stopping; no host is held")
+	case 1:
+		a.log.Info("stopping; a host goes on for its lease: a start with the same state dir within that time takes it back")
+	default:
+		a.log.Infof("stopping; %d hosts go on for their lease: a start with the same state dir within that time takes them back", n)
+	}
 }
 
 // openInTurn opens a system; a standby waits while another instance has the state dir. nil and nil when ctx ended before.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -16,24 +17,41 @@ type Span struct {
 	Slots int
 }
 
+// Unlike counts the jobs of a window that are not simulated as the trace has them.
+type Unlike struct {
+	// NotRun is those left out: without a run time or processors, as when they were cancelled.
+	NotRun int
+	// Cut is those that wanted more slots than the cluster has, and get all of it.
+	Cut int
+}
+
 // Jobs reads the jobs of a window that ran, with processors as slots. Times
 // count from the window's beginning. Jobs that were submitted before the one
-// above them are moved to its time. Errors are those of the reader.
-func (s Span) Jobs(r *swf.Reader) ([]Job, error) {
-	var jobs []Job
+// above them are moved to its time. Errors are those of the reader, and ErrConfig.
+func (s Span) Jobs(r *swf.Reader) (jobs []Job, unlike Unlike, err error) {
 	for {
 		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return jobs, nil
+			return jobs, unlike, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, unlike, err
 		}
-		if s.To > 0 && line.Submit > s.To || len(jobs) == maxJobs {
-			return jobs, nil
+		if s.To > 0 && line.Submit > s.To {
+			return jobs, unlike, nil
 		}
-		if !line.Usable() || line.Submit < s.From {
+		if line.Submit < s.From {
 			continue
+		}
+		if !line.Usable() {
+			unlike.NotRun++
+			continue
+		}
+		if len(jobs) == maxJobs {
+			return nil, unlike, fmt.Errorf("%w: more than %d jobs: want a smaller window", ErrConfig, maxJobs)
+		}
+		if line.Procs > s.Slots {
+			unlike.Cut++
 		}
 		job := Job{Submit: seconds(line.Submit - s.From), Run: seconds(line.Run), Slots: min(line.Procs, s.Slots)}
 		if n := len(jobs); n > 0 {
