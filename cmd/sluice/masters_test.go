@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -216,5 +218,49 @@ func TestBadMasters(t *testing.T) {
 		if _, ok := errors.AsType[*exec.ExitError](err); !ok || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
 			t.Errorf("%v: %v, %q; want one line with %q", args, err, out, want)
 		}
+	}
+}
+
+// TestTornDown has an operator tear the framework down while jobs run: that is said, and no new id is taken but by order. Then the job
+// that may run again does, the other one is EXIT.
+func TestTornDown(t *testing.T) {
+	s := newSite(t)
+	work := shortTempDir(t)
+	s.start("127.0.0.1:0")
+	address := listenAddress(t, s)
+	for _, args := range [][]string{{"-r"}, nil} {
+		script := fmt.Sprintf(`echo x >>%[1]s/started; while [ ! -e %[1]s/go ]; do sleep 0.05; done`, work)
+		if _, err := bsubAs(t)(t.Context(), append(args, script), []string{wire.EnvAPI + "=" + s.client.API()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both jobs run", func() bool { return len(lines(t, work, "started")) == 2 })
+	before, _ := s.status()
+	answer, err := http.PostForm(s.cluster.Master()+"/master/teardown", url.Values{"frameworkId": {before.FrameworkID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatal(answer.Status, err)
+	}
+	wanted := "sluice: the master has removed the framework, and with it all hosts: --new-framework-id goes on with the jobs that are left\n"
+	if err := s.run.Wait(); err == nil || !strings.HasSuffix(s.log.String(), wanted) {
+		t.Fatalf("after the teardown: %v\n%s", err, s.log)
+	}
+	if err := os.WriteFile(filepath.Join(work, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.more = []string{"--new-framework-id"}
+	s.start(address)
+	eventually(t, "one job is done, the other EXIT", func() bool {
+		states := s.states()
+		return states[queue.Done] == 1 && states[queue.Exited] == 1
+	})
+	after, _ := s.status()
+	if after.FrameworkID == before.FrameworkID {
+		t.Errorf("framework id is still %s", after.FrameworkID)
+	}
+	if started := lines(t, work, "started"); len(started) != 3 {
+		t.Errorf("%d starts, want one of each job and one more", len(started))
 	}
 }

@@ -94,6 +94,7 @@ func mesosFlags(f *pflag.FlagSet, c *app.Config) {
 	f.StringVar(&c.Election, "election", "", "zk://… where one of several instances is elected, or none (default: with masters in ZooKeeper /sluice/NAME there, else none)")
 	f.DurationVar(&c.ElectionTimeout, "election-timeout", c.ElectionTimeout, "how long after its death an elected instance is replaced")
 	f.BoolVar(&c.Standby, "standby", false, "wait while another instance has the state dir, and take over when it ends")
+	f.BoolVar(&c.Framework.NewFrameworkID, "new-framework-id", false, "go on under a new framework id if the master has removed ours (it was away for longer than --failover-timeout, or torn down); without it that is an error")
 	f.DurationVar(&c.Framework.FailoverTimeout, "failover-timeout", c.Framework.FailoverTimeout, "how long the master keeps our tasks while we are away")
 }
 

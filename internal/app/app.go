@@ -203,6 +203,9 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-a.framework.Done():
 			err = a.framework.Err()
+			if errors.Is(err, framework.ErrRemoved) {
+				err = fmt.Errorf("%w, and with it all hosts: --new-framework-id goes on with the jobs that are left", err)
+			}
 		}
 		running = false
 	}
