@@ -18,6 +18,8 @@ type Modification struct {
 	Options []string
 	Spec    queue.Spec
 	Notes   []string // for standard error
+	// KeepInput is the file of -is, of which a copy is to be made for Spec.Input first; "" = none.
+	KeepInput string
 	// PerJob says that Spec.Need may depend on the job's slots, and these were not given.
 	PerJob bool
 }
@@ -67,7 +69,7 @@ func ParseModification(args []string, now time.Time, slots int) (*Modification, 
 	if b.Spec.Array != nil {
 		return nil, notModified("The elements of a job array cannot be changed")
 	}
-	m.Spec, m.Notes = b.Spec, b.Notes
+	m.Spec, m.Notes, m.KeepInput = b.Spec, b.Notes, b.KeepInput
 	if resets {
 		m.Spec.MinSlots, m.Spec.MaxSlots = 0, 0 // as many as the queue gives those that do not say
 	}
@@ -104,6 +106,14 @@ func notModified(text string) Refusal { return Refusal(text + ". Job not modifie
 func asNotModified(err error) error {
 	if r, ok := errors.AsType[Refusal](err); ok {
 		return notModified(string(r))
+	}
+	return err
+}
+
+// NotKept is a refusal of CannotKeep in bmod's words; other errors stay as they are.
+func (m *Modification) NotKept(err error) error {
+	if r, ok := errors.AsType[Refusal](err); ok {
+		return notModified(strings.TrimSuffix(string(r), ". Job not submitted."))
 	}
 	return err
 }

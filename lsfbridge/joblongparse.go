@@ -208,7 +208,7 @@ func (l *LongJob) parseEvent(p string, now time.Time) error {
 
 // clauseWords begin the clauses after the host.
 var clauseWords = []string{
-	"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Output File <",
+	"Specified Start Time <", "Specified Termination Time <", "CWD <", "Input File <", "Input File (Spooled) <", "Output File <",
 	"Output File (overwrite) <", "Error File <", "Error File (overwrite) <", "Exclusive Execution", "Re-runnable", "Requeue Exit Values <",
 	"Requested Resources <", "Dependency Condition <", "User Priority <", "Specified Hosts <", "Login Shell <",
 	"Pre-execute Command <", "Post-execute Command <", "Interactive mode", "Interactive pseudo-terminal mode",

@@ -2,6 +2,7 @@ package lsfbridge
 
 import (
 	"errors"
+	"io/fs"
 
 	"sluice/queue"
 )
@@ -56,6 +57,14 @@ func known(e *queue.Error) (text string, ok bool) {
 	}
 	entry, ok := lsfText[e.Code]
 	return entry.text, ok
+}
+
+// CannotKeep refuses a job of whose input file (bsub -is) no copy can be made.
+func CannotKeep(path string, cause error) Refusal {
+	if opening, ok := errors.AsType[*fs.PathError](cause); ok {
+		cause = opening.Err
+	}
+	return notSubmitted(printable(path) + ": " + cause.Error())
 }
 
 // ExplainSubmission is the line with which bsub refuses a job.

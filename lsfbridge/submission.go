@@ -55,6 +55,8 @@ type Submission struct {
 	Spec   queue.Spec
 	Queues []string // in the order of preference; nil = the default queue
 	Wait   bool     // -K
+	// KeepInput is the file of -is, of which a copy is to be made for Spec.Input before the job is submitted; "" = none.
+	KeepInput string
 	// Notes are lines for standard error after the job was submitted.
 	Notes []string
 }
@@ -258,7 +260,7 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		spec.Stderr, err = shortText(o)
 		spec.TruncateStderr = o.name == "eo"
 	case "i", "is":
-		spec.Stdin, err = shortText(o)
+		err = b.input(o)
 	case "cwd":
 		spec.Cwd, err = shortText(o)
 		if err == nil && !filepath.IsAbs(spec.Cwd) {
@@ -292,6 +294,21 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		return Refusal("-" + o.name + ": Option is not supported")
 	}
 	return err
+}
+
+// input is the file that the job reads.
+func (b *submissionBuilder) input(o given) (err error) {
+	if b.Spec.Stdin != "" && (b.KeepInput != "") != (o.name == "is") {
+		return Refusal("-" + o.name + ": Only one input file can be specified")
+	}
+	if b.Spec.Stdin, err = shortText(o); err != nil || o.name == "i" {
+		return err
+	}
+	if b.Spec.Stdin == "" {
+		return Refusal("Bad argument for option -is")
+	}
+	b.KeepInput = b.Spec.Stdin
+	return nil
 }
 
 // isMailUser says whether a text can be the recipient of a mail, and nothing else to the program that sends it.

@@ -53,6 +53,7 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if need != nil {
 		q.attach(j)
 	}
+	q.refer(spec, 1)
 	q.settle(j)
 	return nil
 }

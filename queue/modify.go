@@ -143,6 +143,8 @@ func (q *Queue) foldModified(j *job, ev *Event) error {
 		}
 		j.since = max(j.since, begin)
 	}
+	q.refer(j.spec, -1)
+	q.refer(spec, 1)
 	j.spec = spec
 	q.watchEnd(j)
 	q.settle(j)

@@ -23,9 +23,10 @@ type Queue struct {
 	users    map[string]*userState
 	groups   groupTree
 	jobs     directory
-	last     int64 // highest job number ever given
-	order    int64 // of the next job
-	tasks    int   // records in memory: jobs and started elements
+	inputs   map[Input]int // jobs that refer to it
+	last     int64         // highest job number ever given
+	order    int64         // of the next job
+	tasks    int           // records in memory: jobs and started elements
 	folds    uint64
 	slots    [Unknown + 1]int
 	pend     int     // elements, held ones included
@@ -67,7 +68,7 @@ func New(cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{
-		users: map[string]*userState{}, hosts: map[string]*host{}, switched: map[string]switched{},
+		users: map[string]*userState{}, hosts: map[string]*host{}, switched: map[string]switched{}, inputs: map[Input]int{},
 		classes: map[classKey]*class{}, retryAt: never, order: 1,
 	}
 	q.adopt(cfg)

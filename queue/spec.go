@@ -24,8 +24,10 @@ type Spec struct {
 	Umask      int    `json:"umask,omitempty"`
 
 	Stdin, Stdout, Stderr string `json:",omitempty"` // paths, %J and %I not yet expanded; "" = none
-	TruncateStdout        bool   `json:"truncateStdout,omitempty"`
-	TruncateStderr        bool   `json:"truncateStderr,omitempty"`
+	// Input names the copy of Stdin that was made for the job, which is read in its place; "" = there is none. See Queue.Inputs.
+	Input          string `json:"input,omitempty"`
+	TruncateStdout bool   `json:"truncateStdout,omitempty"`
+	TruncateStderr bool   `json:"truncateStderr,omitempty"`
 
 	MinSlots int  `json:"minSlots"` // ≥ 1
 	MaxSlots int  `json:"maxSlots"` // ≥ MinSlots

@@ -173,6 +173,8 @@ func checkSpec(s *Spec) error {
 		return bad("run limit %v", s.RunLimit)
 	case strings.HasPrefix(s.MailUser, "-") || strings.ContainsFunc(s.MailUser, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return bad("mail to %q", s.MailUser)
+	case s.Input != "" && (s.Stdin == "" || !isInputName(s.Input)):
+		return bad("input %q of file %q", s.Input, s.Stdin)
 	case !s.Limits.valid():
 		return bad("limits %+v", s.Limits)
 	}

@@ -128,6 +128,7 @@ func (q *Queue) foldForgotten(j *job) error {
 	if u.jobs--; u.jobs == 0 {
 		delete(q.users, u.name)
 	}
+	q.refer(j.spec, -1)
 	q.jobs.remove(j.number)
 	return nil
 }

@@ -49,6 +49,7 @@ var fieldOf = map[string]wire.Field{
 type jobModifier interface {
 	jobActor
 	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
+	inputKeeper
 }
 
 var _ jobModifier = (*wire.Client)(nil)
@@ -64,6 +65,9 @@ func bmod(ctx context.Context, c *lsfCall, client jobModifier) (int, error) {
 	}
 	if err != nil {
 		return c.refuse(err)
+	}
+	if m.Spec.Input, err = keepInput(ctx, client, m.KeepInput); err != nil {
+		return c.refuse(m.NotKept(err))
 	}
 	act := wire.ActRequest{Action: wire.Modify, IDs: m.IDs, Spec: &m.Spec}
 	for _, option := range m.Options {

@@ -22,6 +22,33 @@ type submitter interface {
 	Queues(context.Context) ([]queue.QueueInfo, error)
 	Wait(context.Context, queue.ID) (queue.Job, error)
 	Attach(context.Context, queue.ID) (*wire.Conn, error)
+	inputKeeper
+}
+
+// inputKeeper keeps copies of input files.
+type inputKeeper interface {
+	KeepInput(context.Context, io.Reader) (string, error)
+}
+
+// keepInput has a copy of a file made, and gives its name; "" for no file.
+func keepInput(ctx context.Context, keeper inputKeeper, path string) (name string, err error) {
+	if path == "" {
+		return "", nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", lsfbridge.CannotKeep(path, err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	switch info, err := file.Stat(); {
+	case err != nil:
+		return "", lsfbridge.CannotKeep(path, err)
+	case info.IsDir():
+		return "", lsfbridge.CannotKeep(path, syscall.EISDIR)
+	case info.Size() > wire.MaxInput:
+		return "", lsfbridge.CannotKeep(path, fmt.Errorf("it has %d bytes, at most %d can be spooled", info.Size(), wire.MaxInput))
+	}
+	return keeper.KeepInput(ctx, file)
 }
 
 var _ submitter = (*wire.Client)(nil)
@@ -40,6 +67,7 @@ Exit codes: 0 submitted; 255 not submitted; with -K and -I the job's own exit co
 		Example: `  bsub -o out.%J -n 4 -R "rusage[mem=2000] span[hosts=1]" ./solve input
   bsub -J "sweep[1-500]%20" -o out.%J.%I ./run.sh
   bsub -w "done(sweep)" -K ./collect.sh
+  bsub -is params.json ./solve      # reads the file as it is now
   bsub -Is bash
   bsub < job.sh`,
 	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
@@ -100,6 +128,9 @@ func bsub(ctx context.Context, c *lsfCall, place lsfbridge.SubmitPlace, client s
 		}
 		spec.Queue = firstQueue(submission.Queues, queues)
 	}
+	if spec.Input, err = keepInput(ctx, client, submission.KeepInput); err != nil {
+		return c.refuseSubmission(err)
+	}
 	submitted, err := client.Submit(ctx, spec)
 	if err != nil {
 		return c.refuseSubmission(err)
@@ -145,6 +176,10 @@ func firstQueue(wanted []string, queues []queue.QueueInfo) string {
 func (c *lsfCall) refuseSubmission(err error) (int, error) {
 	if interrupted(err) {
 		return 0, err
+	}
+	if isRefusal(err) {
+		c.say(err.Error())
+		return lsfFailed, nil
 	}
 	c.say(lsfbridge.ExplainSubmission(err))
 	return lsfFailed, nil

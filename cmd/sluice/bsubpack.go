@@ -18,6 +18,7 @@ type packSubmitter interface {
 	SubmitBatch(context.Context, []queue.Spec) ([]wire.Submitted, error)
 	SubmitUntilRefused(context.Context, []queue.Spec) ([]wire.Submitted, error)
 	Queues(context.Context) ([]queue.QueueInfo, error)
+	inputKeeper
 }
 
 var _ packSubmitter = (*wire.Client)(nil)
@@ -35,6 +36,7 @@ type packer struct {
 	pack   *lsfbridge.Pack
 	skip   bool // refused jobs do not end it (LSB_PACK_SKIP_ERROR)
 	queues []queue.QueueInfo
+	inputs map[string]string // copies by file
 
 	specs  []queue.Spec
 	lines  []int
@@ -48,7 +50,7 @@ func bsubPack(ctx context.Context, c *lsfCall, path string, place lsfbridge.Subm
 	if err != nil {
 		return c.fail(err)
 	}
-	p := &packer{call: c, client: client, pack: lsfbridge.NewPack(file, place), skip: strings.EqualFold(c.env("LSB_PACK_SKIP_ERROR"), "y")}
+	p := &packer{call: c, client: client, pack: lsfbridge.NewPack(file, place), skip: strings.EqualFold(c.env("LSB_PACK_SKIP_ERROR"), "y"), inputs: make(map[string]string)}
 	err = p.run(ctx)
 	if closing := file.Close(); err == nil {
 		err = closing
@@ -69,11 +71,8 @@ func (p *packer) run(ctx context.Context) error {
 		case errors.Is(err, io.EOF):
 			return p.submit(ctx)
 		case isRefusal(err):
-			if err := p.submit(ctx); err != nil {
+			if err := p.refuse(ctx, err); err != nil {
 				return err
-			}
-			if !p.failed || p.skip {
-				p.refused(p.pack.Line(), err.Error())
 			}
 			continue
 		case err != nil:
@@ -82,6 +81,17 @@ func (p *packer) run(ctx context.Context) error {
 		if err := p.add(ctx, submission); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// refuse submits what comes before a line that is refused, and says why it is.
+func (p *packer) refuse(ctx context.Context, cause error) error {
+	if err := p.submit(ctx); err != nil {
+		return err
+	}
+	if !p.failed || p.skip {
+		p.refused(p.pack.Line(), cause.Error())
 	}
 	return nil
 }
@@ -95,6 +105,18 @@ func (p *packer) add(ctx context.Context, submission *lsfbridge.Submission) (err
 			}
 		}
 		spec.Queue = firstQueue(submission.Queues, p.queues)
+	}
+	if path := submission.KeepInput; path != "" {
+		if p.inputs[path] == "" {
+			p.inputs[path], err = keepInput(ctx, p.client, path)
+		}
+		if isRefusal(err) {
+			return p.refuse(ctx, err)
+		}
+		if err != nil {
+			return err
+		}
+		spec.Input = p.inputs[path]
 	}
 	p.specs, p.lines, p.notes = append(p.specs, spec), append(p.lines, p.pack.Line()), append(p.notes, submission.Notes)
 	p.size += len(spec.Command)

@@ -11,6 +11,8 @@ import (
 	"sluice/queue"
 	"sluice/queue/daemon"
 	"sluice/queue/journal"
+	"sluice/queue/spool"
+	"sluice/queue/wire"
 )
 
 // TestLiveScripts runs scripts against a batch daemon of their own, which has no hosts: jobs stay pending.
@@ -25,8 +27,12 @@ func TestLiveScripts(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		inputs, err := spool.Open(filepath.Join(dir, "input"), spool.Limits{File: wire.MaxInput})
+		if err != nil {
+			return err
+		}
 		d, err := daemon.Open(t.Context(), daemon.Config{
-			Journal: store, History: past, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
+			Journal: store, History: past, Inputs: inputs, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
 		})
 		if err != nil {
 			return err

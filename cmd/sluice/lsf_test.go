@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,11 @@ func (f *fakeDaemon) Submit(_ context.Context, spec queue.Spec) (wire.Submitted,
 
 // Attach is tested with a daemon: TestInteractiveJobs.
 func (f *fakeDaemon) Attach(context.Context, queue.ID) (*wire.Conn, error) { return nil, f.err }
+
+func (f *fakeDaemon) KeepInput(_ context.Context, content io.Reader) (string, error) {
+	data, err := io.ReadAll(content)
+	return fmt.Sprintf("%x", sha256.Sum256(data)), errors.Join(err, f.err)
+}
 
 func (f *fakeDaemon) Wait(_ context.Context, id queue.ID) (queue.Job, error) {
 	for _, j := range f.jobs {

@@ -16,6 +16,8 @@ import (
 	"sluice/queue/daemon"
 	"sluice/queue/journal"
 	"sluice/queue/output"
+	"sluice/queue/spool"
+	"sluice/queue/wire"
 )
 
 // App is a running system. Its methods may be called from any goroutine.
@@ -141,6 +143,10 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal, settings d
 		return err
 	}
 	a.onClose(outputs.Close)
+	inputs, err := spool.Open(filepath.Join(a.cfg.StateDir, "input"), spool.Limits{File: wire.MaxInput})
+	if err != nil {
+		return err
+	}
 	var notifier daemon.Notifier
 	if a.cfg.Notifier != "" {
 		m := newMailer(a.cfg.Notifier, a.log)
@@ -149,7 +155,7 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal, settings d
 	}
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
 		Notifier: notifier,
-		Queue:    settings.Queue, Journal: store, History: past, Outputs: outputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
+		Queue:    settings.Queue, Journal: store, History: past, Outputs: outputs, Inputs: inputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
 		Cluster: settings.Cluster, Version: a.cfg.Version, Admins: settings.Admins, TokenFile: a.cfg.TokenFile,
 		Project: settings.Project, KillGrace: settings.KillGrace,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,

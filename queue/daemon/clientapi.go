@@ -116,7 +116,11 @@ func (d *Daemon) submitAll(r *http.Request, specs []queue.Spec, done []wire.Subm
 		if specs[i].Project == "" || specs[i].Project == plain {
 			specs[i].Project = d.settings.Load().Project
 		}
-		results[i].Error = wire.NewErrorBody(checkSize(&specs[i]))
+		err := checkSize(&specs[i])
+		if err == nil {
+			err = d.claimInput(user, specs[i].Input)
+		}
+		results[i].Error = wire.NewErrorBody(err)
 	}
 	err := d.change(r.Context(), func(q *queue.Queue, now time.Time) error {
 		for i, spec := range specs {

@@ -21,6 +21,7 @@ type Config struct {
 	Queue   queue.Config
 	Journal Journal // stays the caller's: close it after Stop
 	Outputs Outputs // stays the caller's likewise; nil = output of ended jobs is not kept
+	Inputs  Inputs  // stays the caller's likewise; nil = jobs have no copies of their input files
 	History History // of Journal; stays the caller's likewise; nil = none is kept
 	Logger  logrus.FieldLogger
 	// Notifier tells people about their jobs; nil = nobody is told.

@@ -45,7 +45,7 @@ type Daemon struct {
 	stop     sync.Once
 	services sync.WaitGroup
 
-	hosting, streaming, waiting, uploading, fetching, attaching gate
+	hosting, streaming, waiting, uploading, spooling, fetching, attaching gate
 
 	mu      sync.Mutex
 	closing bool
@@ -78,7 +78,7 @@ func Open(ctx context.Context, config Config) (*Daemon, error) {
 		requests: make(chan *request, maxQueued), quit: make(chan struct{}), ended: make(chan struct{}),
 		happened: make(chan struct{}, 1),
 		hosting:  newGate(maxSessions), streaming: newGate(maxStreams), waiting: newGate(maxWaiting), uploading: newGate(maxUploads),
-		fetching: newGate(maxFetches), attaching: newGate(maxTerminals),
+		spooling: newGate(maxUploadInputs), fetching: newGate(maxFetches), attaching: newGate(maxTerminals),
 		closers: make(map[*closer]struct{}),
 		owned: owned{
 			events: make([]queue.Event, 0, maxBatch), sessions: make(map[string]*session), fresh: make(map[string]bool),
@@ -159,6 +159,9 @@ func (d *Daemon) compactor() {
 			if err := d.cfg.History.Maintain(ctx, now()); err != nil && !errors.Is(err, context.Canceled) {
 				d.log.WithError(err).Warn("cannot keep the history; trying again later")
 			}
+		}
+		if err := d.sweepInputs(ctx, now()); err != nil && !errors.Is(err, context.Canceled) {
+			d.log.WithError(err).Warn("cannot remove input files of former jobs; trying again later")
 		}
 		deleted, err := d.cfg.Journal.Compact(ctx)
 		switch {

@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"context"
+	"time"
+
 	"sluice/queue"
 	"sluice/queue/wire"
 )
@@ -42,11 +45,33 @@ func (d *Daemon) sendStart(a queue.Attempt, placement []queue.Placement) {
 	if s == nil || !ok {
 		return
 	}
-	s.send(start(d.startMessage(job, a, placement)))
+	d.launch(s, &job, a, placement)
+}
+
+// launch has a host run an attempt.
+func (d *Daemon) launch(s *session, job *queue.Job, a queue.Attempt, placement []queue.Placement) {
+	if job.Spec.Input != "" && !s.inputs {
+		go d.giveUp(a, "the host is of an older version, which gives jobs no copies of their input files")
+		return
+	}
+	s.send(start(d.startMessage(*job, a, placement)))
 	if job.Spec.Interactive != "" {
 		d.startTerminal(a, s.host)
 	}
 }
+
+// giveUp ends an attempt that its host was never told of.
+func (d *Daemon) giveUp(a queue.Attempt, reason string) {
+	err := d.post(context.Background(), &request{apply: func(q *queue.Queue, now time.Time) error {
+		return q.Finished(now, a.ID, a.Attempt, queue.Result{ExitCode: exitNotStarted, Reason: reason})
+	}})
+	if err != nil {
+		d.log.WithError(err).WithField("job", a.ID.String()).Debug("the end of a job is not noted: the daemon is ending")
+	}
+}
+
+// exitNotStarted is the exit code of a job that could not be run, as shells give it.
+const exitNotStarted = 126
 
 // sendSignal has the host of a placed job signal its processes. A host without a session is told what still matters when it
 // joins.

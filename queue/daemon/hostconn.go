@@ -46,7 +46,7 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	}
 	hello := first.GetHello()
 	s := newSession(hello.GetHost(), conn)
-	s.peeks, s.speaks = hello.GetPeeks(), hello.GetTerminals()
+	s.peeks, s.speaks, s.inputs = hello.GetPeeks(), hello.GetTerminals(), hello.GetInputs()
 	if err := d.join(ctx, s, hello); err != nil {
 		d.turnAway(s, err)
 		return
@@ -57,6 +57,11 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	go func() {
 		defer close(written)
 		s.write()
+	}()
+	given := make(chan struct{})
+	go func() {
+		defer close(given)
+		d.giver(ctx, s)
 	}()
 	fetched := make(chan struct{})
 	fetching, stopFetching := context.WithCancel(ctx)
@@ -71,6 +76,7 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	<-written
 	stopFetching()
 	<-fetched
+	<-given
 	log.WithError(err).Info("host disconnected")
 	if err := d.post(ctx, d.loss(s)); err != nil {
 		log.WithError(err).Debug("its loss is not noted: the daemon is ending")
@@ -151,10 +157,7 @@ func (d *Daemon) authenticate(q *queue.Queue, hello *wire.Hello, fresh string) (
 func (d *Daemon) catchUp(s *session, r queue.Rejoin) {
 	for _, a := range r.Start {
 		if job, ok := d.q.Job(a.ID); ok && job.Attempt == a.Attempt {
-			s.send(start(d.startMessage(job, a, job.Placement)))
-			if job.Spec.Interactive != "" {
-				d.startTerminal(a, s.host)
-			}
+			d.launch(s, &job, a, job.Placement)
 		}
 	}
 	for _, g := range r.Signal {
@@ -210,6 +213,11 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 			continue
 		case *wire.HostMessage_Terminal:
 			s.said(body.Terminal)
+			continue
+		case *wire.HostMessage_AskInput:
+			if err := s.askedInput(body.AskInput); err != nil {
+				return err
+			}
 			continue
 		case *wire.HostMessage_Usages:
 			s.measured(body.Usages)

@@ -14,7 +14,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldQueue:   func(to, from *queue.Spec) { to.Queue = from.Queue },
 	wire.FieldProject: func(to, from *queue.Spec) { to.Project = from.Project },
 	wire.FieldGroup:   func(to, from *queue.Spec) { to.Group = from.Group },
-	wire.FieldStdin:   func(to, from *queue.Spec) { to.Stdin = from.Stdin },
+	wire.FieldStdin:   func(to, from *queue.Spec) { to.Stdin, to.Input = from.Stdin, from.Input },
 	wire.FieldStdout: func(to, from *queue.Spec) {
 		to.Stdout, to.TruncateStdout = from.Stdout, from.TruncateStdout
 	},

@@ -155,6 +155,9 @@ func (d *Daemon) actOnJobs(w http.ResponseWriter, r *http.Request) {
 	defer d.streaming.leave()
 	by := actor(r)
 	order, err := orderOf(ask, by)
+	if err == nil && ask.Spec != nil {
+		err = d.claimInput(by.User, ask.Spec.Input)
+	}
 	if err != nil {
 		wire.WriteError(w, err)
 		return
@@ -216,7 +219,12 @@ func orderOf(ask wire.ActRequest, by queue.Actor) (func(*queue.Queue, time.Time,
 		if err != nil {
 			return nil, err
 		}
-		return act(func(q *queue.Queue, now time.Time, id queue.ID) error { return q.Modify(now, by, id, change) }), nil
+		return act(func(q *queue.Queue, now time.Time, id queue.ID) error {
+			if job, ok := q.Job(id); ok && ask.Spec.Input != "" && job.Spec.User != by.User {
+				return notYours(id, job.Spec.User) // the copy is the caller's
+			}
+			return q.Modify(now, by, id, change)
+		}), nil
 	case wire.Top, wire.Bottom:
 		if len(ask.IDs) != 1 {
 			return nil, &queue.Error{Kind: queue.KindInvalid, Code: queue.BadSpec, Text: "one job is moved at a time"}

@@ -24,6 +24,7 @@ func (d *Daemon) routes() {
 	for pattern, h := range map[string]http.HandlerFunc{
 		"POST /v1/jobs":            d.submit,
 		"POST /v1/jobs/batch":      d.submitBatch,
+		"POST /v1/inputs":          d.keepInput,
 		"POST /v1/jobs/query":      d.queryJobs,
 		"POST /v1/jobs/arrays":     d.queryArrays,
 		"POST /v1/jobs/act":        d.actOnJobs,

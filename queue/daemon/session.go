@@ -33,12 +33,15 @@ type session struct {
 	speaks    bool                          // it runs such jobs
 	unfetched []*wire.Kept                  // outputs that the host keeps, oldest first
 	fetchable chan struct{}                 // has an element when there may be some
+	inputAsks chan *wire.AskInput           // of the host
+	inputs    bool                          // it asks for input that is kept here
 }
 
 func newSession(host string, conn *wire.Conn) *session {
 	return &session{
 		host: host, conn: conn, waiting: make(chan struct{}, 1), gone: make(chan struct{}), peekers: make(map[int64]chan<- *wire.Output), fetchable: make(chan struct{}, 1),
-		live: make(map[queue.Attempt]*queue.Live), terminals: make(map[queue.Attempt]*terminal),
+		inputAsks: make(chan *wire.AskInput, maxAsked),
+		live:      make(map[queue.Attempt]*queue.Live), terminals: make(map[queue.Attempt]*terminal),
 	}
 }
 

@@ -27,7 +27,7 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 	return &wire.Start{
 		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask), Nice: int32(d.q.Nice(s.Queue)),
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
-		Stdin: expand(s.Stdin), Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
+		Stdin: inputPath(s, a.ID), Input: s.Input, Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
 		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.settings.Load().KillGrace), Limits: limitsMessage(&limits),
 		KeepBytes: d.keepBytes(), Terminal: terminalOf(s.Interactive), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
@@ -82,6 +82,14 @@ func expandPath(path string, id queue.ID) string {
 		return path
 	}
 	return strings.NewReplacer("%%", "%", "%J", strconv.FormatInt(id.Job, 10), "%I", strconv.Itoa(id.Index)).Replace(path)
+}
+
+// inputPath is the file that a job reads; the name of one that was copied means what it says.
+func inputPath(s *queue.Spec, id queue.ID) string {
+	if s.Input != "" {
+		return s.Stdin
+	}
+	return expandPath(s.Stdin, id)
 }
 
 // jobName is the name that LSF gives a job: that of an array with its index list, the command where it has none.
@@ -154,9 +162,11 @@ func (d *Daemon) jobEnv(s *queue.Spec, id queue.ID, placement []queue.Placement,
 	if s.Project != "" {
 		set("LSB_PROJECT_NAME", s.Project)
 	}
-	for name, path := range map[string]string{"LSB_INPUTFILE": s.Stdin, "LSB_OUTPUTFILE": s.Stdout, "LSB_ERRORFILE": s.Stderr} {
+	for name, path := range map[string]string{
+		"LSB_INPUTFILE": inputPath(s, id), "LSB_OUTPUTFILE": expandPath(s.Stdout, id), "LSB_ERRORFILE": expandPath(s.Stderr, id),
+	} {
 		if path != "" {
-			set(name, expandPath(path, id))
+			set(name, path)
 		}
 	}
 	set("LS_SUBCWD", s.Cwd)

@@ -69,25 +69,26 @@ type daemon struct {
 	socket   string
 	listener net.Listener
 
-	mu      sync.Mutex
-	conn    *wire.Conn
-	joined  *wire.Conn // conn, when Welcome was sent on it
-	hellos  []*wire.Hello
-	started map[attemptKey]*wire.Started
-	ended   map[attemptKey]*wire.Ended
-	reports map[attemptKey]int // how often Ended came
-	drains  int
-	usages  map[attemptKey]*wire.Usage
-	heard   map[attemptKey][]byte  // from interactive jobs
-	credit  map[attemptKey]int64   // that they gave
-	takes   bool                   // they get credit for all that they say
-	outputs map[int64]*wire.Output // answers to Peek, by number
-	asked   int64                  // questions of fetch
-	welcome wire.Welcome
-	mute    bool // no HeartbeatAck
-	keep    bool // no EndedAck
-	onEnded func(*wire.Ended)
-	changed chan struct{} // closed and replaced at each message
+	mu         sync.Mutex
+	conn       *wire.Conn
+	joined     *wire.Conn // conn, when Welcome was sent on it
+	hellos     []*wire.Hello
+	started    map[attemptKey]*wire.Started
+	ended      map[attemptKey]*wire.Ended
+	reports    map[attemptKey]int // how often Ended came
+	drains     int
+	usages     map[attemptKey]*wire.Usage
+	heard      map[attemptKey][]byte         // from interactive jobs
+	credit     map[attemptKey]int64          // that they gave
+	takes      bool                          // they get credit for all that they say
+	outputs    map[int64]*wire.Output        // answers to Peek, by number
+	asked      int64                         // questions of fetch
+	askedInput map[attemptKey]*wire.AskInput // the newest
+	welcome    wire.Welcome
+	mute       bool // no HeartbeatAck
+	keep       bool // no EndedAck
+	onEnded    func(*wire.Ended)
+	changed    chan struct{} // closed and replaced at each message
 }
 
 func newDaemon(t testing.TB) *daemon {
@@ -98,7 +99,7 @@ func newDaemon(t testing.TB) *daemon {
 	}
 	d := &daemon{
 		t: t, socket: filepath.Join(dir, "s"), started: map[attemptKey]*wire.Started{}, ended: map[attemptKey]*wire.Ended{},
-		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, heard: map[attemptKey][]byte{}, credit: map[attemptKey]int64{}, changed: make(chan struct{}),
+		reports: map[attemptKey]int{}, outputs: map[int64]*wire.Output{}, usages: map[attemptKey]*wire.Usage{}, heard: map[attemptKey][]byte{}, credit: map[attemptKey]int64{}, askedInput: map[attemptKey]*wire.AskInput{}, changed: make(chan struct{}),
 		welcome: wire.Welcome{Session: "secret", LeaseNs: int64(time.Minute), HeartbeatNs: int64(400 * time.Millisecond)},
 	}
 	if d.listener, err = net.Listen("unix", d.socket); err != nil {
@@ -181,6 +182,8 @@ func (d *daemon) answer(m *wire.HostMessage) wire.Message {
 		for _, u := range body.Usages.GetUsages() {
 			d.usages[keyOf(u.GetAttempt())] = u
 		}
+	case *wire.HostMessage_AskInput:
+		d.askedInput[keyOf(body.AskInput.GetAttempt())] = body.AskInput
 	case *wire.HostMessage_Draining:
 		d.drains++
 	case *wire.HostMessage_Output:

@@ -54,6 +54,9 @@ func (k *keeper) finish(j *job) {
 			errs = append(errs, c.discard())
 		}
 	}
+	if p.input != nil {
+		errs = append(errs, k.inputs.release(p.input))
+	}
 	if p.script != "" {
 		errs = append(errs, os.Remove(p.script))
 	}

@@ -30,6 +30,7 @@ type keeperConfig struct {
 type keeper struct {
 	config   keeperConfig
 	scripts  *scripts
+	inputs   *inputs
 	spool    string // directory
 	link     *wire.Conn
 	out      *outbox
@@ -143,6 +144,7 @@ func newKeeper(link *wire.Conn) (*keeper, error) {
 	if k.spool, err = os.MkdirTemp(k.config.WorkDir, "sluice-spool-"); err != nil {
 		return nil, fmt.Errorf("make spool: %w", err)
 	}
+	k.inputs = newInputs(k.spool, func(ask *wire.AskInput) { k.out.send(&frame{kind: frameAskInput, body: ask}) })
 	if k.scripts, err = newScripts(k.config.WorkDir); err != nil {
 		return nil, errors.Join(err, os.Remove(k.spool))
 	}

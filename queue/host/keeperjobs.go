@@ -23,6 +23,9 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Terminal:
 		k.terminal(body)
 		return
+	case *wire.Input:
+		k.inputs.answered(body)
+		return
 	case *wire.Fetched:
 		k.fetched(keyOf(body.GetAttempt()))
 		return
@@ -46,14 +49,14 @@ func (k *keeper) handle(f *frame) {
 }
 
 func (k *keeper) accept(s *wire.Start) {
-	j := &job{key: keyOf(s.GetAttempt()), start: s, written: make(chan struct{})}
+	j := &job{key: keyOf(s.GetAttempt()), start: s, written: make(chan struct{}), abandoned: make(chan struct{})}
 	if k.jobs[j.key] != nil {
 		return
 	}
 	k.jobs[j.key] = j
 	j.tty = newTerminal(j.key, s.GetTerminal(), func(f *frame) { k.out.send(f) })
 	go func() {
-		ready, err := k.prepare(s, j.key, j.tty)
+		ready, err := k.prepare(s, j)
 		j.ready = ready
 		if err != nil {
 			j.fail(err, time.Now())

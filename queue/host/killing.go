@@ -47,6 +47,7 @@ func (k *keeper) end(j *job, order killOrder) {
 	repeated := j.kill != nil && order.reason != "" && j.kill.reason == order.reason && order.kill > 0
 	if j.kill == nil && j.phase <= running {
 		j.kill = &order
+		close(j.abandoned)
 	}
 	if repeated || j.phase != running && j.phase != sweeping {
 		return

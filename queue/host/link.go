@@ -31,14 +31,16 @@ const (
 	framePeek                           // body
 	frameFetched                        // body
 	frameTerminal                       // body; from the keeper, too
+	frameInput                          // body
 	// From the keeper.
-	frameReady   // text: the directories that it removes when it ends, NUL between them
-	frameStarted // body
-	frameEnded   // body
-	frameExpired // it ended all jobs, because the time of frameRenew came
-	frameLog     // text: a warning
-	frameOutput  // body
-	frameUsages  // body
+	frameReady    // text: the directories that it removes when it ends, NUL between them
+	frameStarted  // body
+	frameEnded    // body
+	frameExpired  // it ended all jobs, because the time of frameRenew came
+	frameLog      // text: a warning
+	frameOutput   // body
+	frameUsages   // body
+	frameAskInput // body
 )
 
 var errBadFrame = errors.New("malformed frame")
@@ -68,6 +70,10 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Output)
 	case frameUsages:
 		return new(wire.Usages)
+	case frameInput:
+		return new(wire.Input)
+	case frameAskInput:
+		return new(wire.AskInput)
 	default:
 		return nil
 	}

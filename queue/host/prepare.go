@@ -17,7 +17,8 @@ import (
 type prepared struct {
 	account *account
 	cwd     string
-	cwdFD   int // of a directory that the account may enter; -1 = none
+	cwdFD   int        // of a directory that the account may enter; -1 = none
+	input   *inputFile // that stdin is, to be released; nil = none
 	stdin   *os.File
 	stdout  *os.File // ends of the captures' pipes, or /dev/null
 	stderr  *os.File
@@ -52,7 +53,7 @@ export LS_JOBPID
 
 // prepare gets everything that a job needs, with the rights of its user. On error it has released what it had, but the
 // account, cwd and out, which serve to tell the user.
-func (k *keeper) prepare(s *wire.Start, key attemptKey, tty *terminal) (p prepared, err error) {
+func (k *keeper) prepare(s *wire.Start, j *job) (p prepared, err error) {
 	p.cwdFD = -1
 	defer func() {
 		if err != nil {
@@ -65,10 +66,10 @@ func (k *keeper) prepare(s *wire.Start, key attemptKey, tty *terminal) (p prepar
 	if p.cwd, p.cwdFD, err = enterable(p.account, s.GetCwd()); err != nil {
 		return p, err
 	}
-	if err := k.openStreams(&p, s, key, tty); err != nil {
+	if err := k.openStreams(&p, s, j); err != nil {
 		return p, err
 	}
-	if err := k.writeScript(&p, s.GetCommand(), key); err != nil {
+	if err := k.writeScript(&p, s.GetCommand(), j.key); err != nil {
 		return p, err
 	}
 	if p.argv, err = limitedCommand(s.GetLimits(), p.argv); err != nil {
@@ -122,13 +123,17 @@ func enterable(a *account, submission string) (cwd string, fd int, err error) {
 	return filepath.Clean(cwd), fd, nil
 }
 
-func (k *keeper) openStreams(p *prepared, s *wire.Start, key attemptKey, tty *terminal) (err error) {
-	if tty != nil {
-		p.stdin, p.stdout, err = tty.open(p.account)
+func (k *keeper) openStreams(p *prepared, s *wire.Start, j *job) (err error) {
+	if j.tty != nil {
+		p.stdin, p.stdout, err = j.tty.open(p.account)
 		p.stderr = p.stdout
 		return err
 	}
-	if err := k.openOutputs(p, s, key); err != nil {
+	if err := k.openOutputs(p, s, j.key); err != nil {
+		return err
+	}
+	if s.GetInput() != "" {
+		p.input, p.stdin, err = k.inputs.open(p.account, j.key, s.GetInput(), j.abandoned)
 		return err
 	}
 	p.stdin, err = openInput(p.account, p.cwd, s.GetStdin())

@@ -42,7 +42,8 @@ type session struct {
 	log     logrus.FieldLogger
 	runner  runner
 	known   *known
-	kept    map[attemptKey]*wire.Kept // output of ended jobs that the daemon has not fetched
+	kept    map[attemptKey]*wire.Kept     // output of ended jobs that the daemon has not fetched
+	asked   map[attemptKey]*wire.AskInput // questions that the daemon has not answered
 	held    held
 	ending  *ending // nil while the host serves
 	result  error
@@ -91,7 +92,7 @@ type incoming struct {
 func newSession(config Config, r runner) *session {
 	return &session{
 		config: config, log: config.Logger.WithField("host", config.Name), runner: r, known: newKnown(),
-		kept: map[attemptKey]*wire.Kept{}, token: config.Token,
+		kept: map[attemptKey]*wire.Kept{}, asked: map[attemptKey]*wire.AskInput{}, token: config.Token,
 		dialed: make(chan dialed), incoming: make(chan incoming), done: make(chan struct{}),
 	}
 }
@@ -236,7 +237,7 @@ func (s *session) connected(d dialed, now time.Time) {
 	}()
 	hello := &wire.Hello{
 		Host: s.config.Name, Token: s.token, Session: s.secret, Version: s.config.Version, Pid: int32(os.Getpid()),
-		Location: s.config.Location, Peeks: true, Terminals: true,
+		Location: s.config.Location, Peeks: true, Terminals: true, Inputs: true,
 	}
 	for _, key := range s.known.keys() {
 		if !s.known.entries[key].disowned {

@@ -42,10 +42,10 @@ const (
 // fork starts the first command of a job that is prepared.
 func (k *keeper) fork(j *job) {
 	switch now := time.Now(); {
-	case j.failed: // could not be prepared
-		k.toFinish(j)
 	case j.kill != nil:
 		j.failKilled(now)
+		k.toFinish(j)
+	case j.failed: // could not be prepared
 		k.toFinish(j)
 	case j.start.GetPreExec() != "":
 		j.started = now

@@ -54,6 +54,8 @@ func (s *session) serve(m *wire.DaemonMessage, now time.Time) error {
 		if e := s.known.entries[keyOf(body.Terminal.GetAttempt())]; e != nil && e.attended && e.ended == nil {
 			s.runner.send(&frame{kind: frameTerminal, body: body.Terminal})
 		}
+	case *wire.DaemonMessage_Input:
+		s.input(body.Input)
 	case *wire.DaemonMessage_Fetched:
 		delete(s.kept, keyOf(body.Fetched.GetAttempt()))
 		s.runner.send(&frame{kind: frameFetched, body: body.Fetched})
@@ -95,6 +97,9 @@ func (s *session) welcome(w *wire.Welcome, now time.Time) error {
 		case e.started != nil: // the daemon may not have heard of it
 			c.send(startedMessage(e.started))
 		}
+	}
+	for _, ask := range s.asked {
+		c.send(askMessage(ask))
 	}
 	if s.ending != nil && s.ending.draining() {
 		c.send(drainingMessage)
@@ -206,6 +211,9 @@ func (s *session) fromRunner(f *frame) {
 	case *wire.Output:
 		s.tell(outputMessage(body))
 		return
+	case *wire.AskInput:
+		s.askInput(body)
+		return
 	case *wire.Usages:
 		s.usages(body)
 		return
@@ -264,6 +272,7 @@ func usagesMessage(m *wire.Usages) *wire.HostMessage {
 
 func (s *session) ended(m *wire.Ended) {
 	key := keyOf(m.GetAttempt())
+	delete(s.asked, key)
 	if s.known.ended(key, m) {
 		if m.GetKept() != nil {
 			s.kept[key] = m.GetKept()

@@ -43,6 +43,17 @@ type Submitted struct {
 	Error   *ErrorBody `json:"error,omitempty"`   // in a batch; the job was not submitted
 }
 
+// MaxInput is the most bytes of an input file that the daemon keeps for a job, MaxPiece of a piece of it that a host gets.
+const (
+	MaxInput = 256 << 20
+	MaxPiece = 1 << 20
+)
+
+// KeptInput answers POST /v1/inputs, whose body is the file.
+type KeptInput struct {
+	Input string `json:"input"`
+}
+
 // JobsRequest asks for jobs or arrays.
 type JobsRequest struct {
 	Filter  queue.Filter `json:"filter"`

@@ -124,23 +124,27 @@ func readToken(path string) (string, error) {
 
 // call sends in (nil = no body) as JSON and gives the answer's body, which the caller closes.
 func (c *Client) call(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
-	body := io.Reader(http.NoBody)
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return nil, fmt.Errorf("encode request: %w", err)
-		}
-		if len(data) > MaxBody {
-			return nil, &queue.Error{Kind: queue.KindInvalid, Text: fmt.Sprintf("request of %d bytes: at most %d are taken", len(data), MaxBody)}
-		}
-		body = bytes.NewReader(data)
+	if in == nil {
+		return c.send(ctx, method, path, http.NoBody, "")
 	}
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	if len(data) > MaxBody {
+		return nil, &queue.Error{Kind: queue.KindInvalid, Text: fmt.Sprintf("request of %d bytes: at most %d are taken", len(data), MaxBody)}
+	}
+	return c.send(ctx, method, path, bytes.NewReader(data), "application/json")
+}
+
+// send sends a request and gives the answer's body, which the caller closes.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader, kind string) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.where.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	if in != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
@@ -164,6 +168,11 @@ func fetch[T any](ctx context.Context, c *Client, method, path string, in any) (
 	if err != nil {
 		return answer, err
 	}
+	return read[T](ctx, c, body)
+}
+
+// read reads an answer that is one JSON value, and closes it.
+func read[T any](ctx context.Context, c *Client, body io.ReadCloser) (answer T, err error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 	if err = errors.Join(err, body.Close()); err != nil {
 		return answer, c.broken(ctx, err)

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -58,6 +59,17 @@ func (c *Client) submitBatch(ctx context.Context, specs []queue.Spec, stop bool)
 		request.Jobs[i] = BatchJob{Spec: spec, Env: at}
 	}
 	return fetch[[]Submitted](ctx, c, http.MethodPost, "/v1/jobs/batch", request)
+}
+
+// KeepInput has the daemon keep a copy of content, of MaxInput bytes at most, and gives its name for the Input of a job's spec. A copy that
+// no job refers to is removed after an hour.
+func (c *Client) KeepInput(ctx context.Context, content io.Reader) (string, error) {
+	body, err := c.send(ctx, http.MethodPost, "/v1/inputs", io.NopCloser(content), "application/octet-stream")
+	if err != nil {
+		return "", err
+	}
+	kept, err := read[KeptInput](ctx, c, body)
+	return kept.Input, err
 }
 
 // Jobs calls each with the selected jobs in the order of their ids, as they come from the daemon. Jobs submitted or ended
