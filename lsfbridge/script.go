@@ -2,6 +2,7 @@ package lsfbridge
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // maxCommandBytes is the most bytes of a command or script.
@@ -25,6 +26,12 @@ func ScriptOptions(script string) []string {
 		words = append(words, optionsOnly(splitWords(rest))...)
 	}
 	return words
+}
+
+// IsScript says whether the text of a file that bsub was given as its command is to be read as a script: any text, or one with #BSUB
+// options.
+func IsScript(text string, anyText bool) bool {
+	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 && (anyText || len(ScriptOptions(text)) > 0)
 }
 
 // optionsOnly ends a #BSUB line at its first word that is neither an option nor the argument of one: there LSF's getopt

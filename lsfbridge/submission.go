@@ -36,6 +36,8 @@ type SubmitPlace struct {
 	Now     time.Time
 	// Script is standard input. It is read only when the command line has no command.
 	Script io.Reader
+	// ScriptFile gives the text of the file that a command of one word names, if it is to be read as a script; nil = none is.
+	ScriptFile func(name string) (text string, ok bool, err error)
 
 	shared queue.Env // that Environ makes, where it is known already
 }
@@ -62,17 +64,17 @@ type Submission struct {
 }
 
 // ParseSubmission reads a bsub command line and, without a command in it, the script on standard input with its #BSUB
-// lines. Errors are ErrVersion, *UsageError, a Refusal (a whole line) or an error of reading the script.
+// lines, or a script file that the command is. Errors are ErrVersion, *UsageError, a Refusal (a whole line) or an error of reading the script.
 func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 	options, words, err := submitGrammar.parse(args)
 	if err != nil {
 		return nil, err
 	}
-	command := JoinCommand(words)
-	if len(words) == 0 {
-		if command, err = readScript(place.Script); err != nil {
-			return nil, err
-		}
+	command, isScript, err := commandOf(words, place)
+	if err != nil {
+		return nil, err
+	}
+	if isScript {
 		embedded, _, err := submitGrammar.parse(ScriptOptions(command))
 		if err != nil {
 			return nil, err
@@ -93,7 +95,7 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 		}
 	}
 	switch {
-	case len(words) == 0 && !hasCommand(command):
+	case isScript && !hasCommand(command):
 		return nil, notSubmitted("No command is specified")
 	case strings.TrimSpace(command) == "":
 		return nil, notSubmitted("Empty job")
@@ -110,6 +112,20 @@ func ParseSubmission(args []string, place SubmitPlace) (*Submission, error) {
 		b.Spec.MinSlots, b.Spec.MaxSlots = 0, 0 // as many as the queue gives those that do not say
 	}
 	return &b.Submission, nil
+}
+
+// commandOf gives the command, and whether it is a script, in which there may be options.
+func commandOf(words []string, place SubmitPlace) (command string, isScript bool, err error) {
+	switch {
+	case len(words) == 0:
+		command, err = readScript(place.Script)
+		return command, true, err
+	case len(words) == 1 && place.ScriptFile != nil:
+		if command, isScript, err = place.ScriptFile(words[0]); isScript || err != nil {
+			return command, isScript, err
+		}
+	}
+	return JoinCommand(words), false, nil
 }
 
 // sameSlice reports whether two slices are one and the same.

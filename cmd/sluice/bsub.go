@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -95,11 +96,36 @@ func submitPlace(c *lsfCall) (place lsfbridge.SubmitPlace, err error) {
 	}
 	place.Umask = syscall.Umask(0)
 	syscall.Umask(place.Umask)
-	place.Environ, place.Now, place.Script = os.Environ(), c.now, c.stdin
+	place.Environ, place.Now, place.Script, place.ScriptFile = os.Environ(), c.now, c.stdin, c.scriptFile
 	if f, ok := c.stdin.(*os.File); ok && isTerminal(f) {
 		place.Script = &prompter{lines: f, prompt: c.stderr}
 	}
 	return place, nil
+}
+
+// maxScript is more than a command may have, so that one that is too long is refused rather than cut.
+const maxScript = 2 << 20
+
+// scriptFile reads a file that is given as the command, if it is a script. Where LSB_BSUB_PARSE_SCRIPT does not say, it may be if it
+// is not executable: such a command could not run.
+func (c *lsfCall) scriptFile(name string) (text string, ok bool, err error) {
+	parse := c.env("LSB_BSUB_PARSE_SCRIPT")
+	anyText := strings.EqualFold(parse, "y")
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || strings.EqualFold(parse, "n") || !anyText && info.Mode()&0o111 != 0 {
+		return "", false, nil //nolint:nilerr // it is a command, perhaps of the PATH
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", false, nil //nolint:nilerr // where the job runs it may be readable
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err := io.ReadAll(io.LimitReader(f, maxScript))
+	if err != nil {
+		return "", false, fmt.Errorf("read script: %w", err)
+	}
+	text = string(data)
+	return text, lsfbridge.IsScript(text, anyText), nil
 }
 
 // prompter asks for each line of a script that is typed.
