@@ -20,7 +20,7 @@ func (q *Queue) bind(s *Spec) (*dependency, error) {
 	if s.After == nil {
 		return nil, nil
 	}
-	b := binder{q: q, spec: s, dep: &dependency{}}
+	b := binder{q: q, user: s.User, array: s.Array, dep: &dependency{}}
 	root, err := b.node(s.After, 1)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,8 @@ func (q *Queue) bind(s *Spec) (*dependency, error) {
 
 type binder struct {
 	q     *Queue
-	spec  *Spec
+	user  string
+	array *Array // of the job; nil = it is none
 	dep   *dependency
 	nodes int
 	jobs  int
@@ -130,7 +131,7 @@ func (b *binder) watch(l *leaf, c *Condition) error {
 	if c.Name == "" {
 		return badDependency(string(c.Op), "%s names no job", c.Op)
 	}
-	u := b.q.users[b.spec.User]
+	u := b.q.users[b.user]
 	if u == nil {
 		return missing(c.Name)
 	}
@@ -148,10 +149,10 @@ func (b *binder) watch(l *leaf, c *Condition) error {
 func (b *binder) pair(l *leaf) error {
 	other := l.jobs[len(l.jobs)-1] // the newest of that name
 	l.jobs = []*job{other}
-	if b.spec.Array == nil || other.array == nil || l.index != 0 {
+	if b.array == nil || other.array == nil || l.index != 0 {
 		return badDependency("", "[*] needs two job arrays")
 	}
-	mine := newArray(b.spec.Array)
+	mine := newArray(b.array)
 	for ordinal := range mine.size {
 		if _, ok := other.array.ordinal(int(mine.index(ordinal))); !ok {
 			return badDependency("", "job %d has no element %d to wait for", other.number, mine.index(ordinal))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"time"
 )
 
 func (q *Queue) foldSubmitted(ev *Event) error {
@@ -11,8 +12,12 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if spec == nil || ev.Job.Job <= q.last || ev.Job.Index != 0 {
 		return errImpossible
 	}
-	if err := checkSpec(spec); err != nil {
+	if known := q.alike.find(spec); known != nil {
+		spec = known
+	} else if err := checkSpec(spec); err != nil {
 		return err
+	} else {
+		q.alike.keep(spec)
 	}
 	need, err := q.bind(spec)
 	if err != nil {
@@ -242,7 +247,7 @@ func (q *Queue) end(e *element, ev *Event) {
 	if e.run != nil {
 		slots = int(e.run.slots)
 		e.forced = ev.Reason == reasonForce
-		q.work += e.ended.time().Sub(e.started.time()).Seconds() * float64(slots)
+		q.work += time.Duration(e.ended-e.started).Seconds() * float64(slots)
 		q.evidence.finish(slots, e.started, e.ended)
 		if ev.ExitCode == 0 && ev.Reason == "" {
 			to = Done
@@ -263,7 +268,7 @@ func (q *Queue) close(j *job, at stamp) {
 	if j.need != nil {
 		q.detach(j)
 	}
-	q.ended = append(q.ended, retired{at, at, j.number})
+	q.ended.push(retired{at, at, j.number})
 }
 
 // again brings a placed or ended element back to PEND.

@@ -92,14 +92,15 @@ func (left *quotas) take(c *class) int {
 
 // Demand is the needs of the eligible pending jobs, in the order in which the first of each would start; at most so many classes, 0 =
 // all.
-func (q *Queue) Demand(most int) []Demand {
-	type item struct {
-		rank
-		n int
-	}
-	var items []item
-	q.eachEligible(func(c *class, n int) { items = append(items, item{rank{c, c.head()}, n}) })
-	slices.SortFunc(items, func(a, b item) int { return compareRanks(a.rank, b.rank) })
+func (q *Queue) Demand(most int) []Demand { return q.AppendDemand([]Demand{}, most) }
+
+// AppendDemand appends what Demand gives to out.
+func (q *Queue) AppendDemand(out []Demand, most int) []Demand {
+	items := q.eligibles[:0]
+	q.eachEligible(func(c *class, n int) { items = append(items, eligible{rank{c, c.head()}, n}) })
+	q.eligibles = items
+	defer clear(items)
+	slices.SortFunc(items, func(a, b eligible) int { return compareRanks(a.rank, b.rank) })
 	type key struct {
 		need  Need
 		slots int
@@ -108,22 +109,29 @@ func (q *Queue) Demand(most int) []Demand {
 	if len(items) > 1 {
 		at = make(map[key]int, len(items))
 	}
-	out := make([]Demand, 0, len(items))
-	for _, i := range items {
-		k := key{i.class.need, i.class.min}
+	before := len(out)
+	for i := range items {
+		c, n := items[i].class, items[i].n
+		k := key{c.need, c.min}
 		if pos, ok := at[k]; ok {
-			out[pos].Count += i.n
+			out[pos].Count += n
 			continue
 		}
-		if most > 0 && len(out) == most {
+		if most > 0 && len(out) == before+most {
 			continue
 		}
 		if at != nil {
 			at[k] = len(out)
 		}
-		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: i.n, Strict: !q.cfg.Backfill})
+		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: n, Strict: !q.cfg.Backfill})
 	}
 	return out
+}
+
+// eligible is a class of which so many jobs may start.
+type eligible struct {
+	rank
+	n int
 }
 
 // Hosts are all hosts, by name.

@@ -23,6 +23,7 @@ type Queue struct {
 	users    map[string]*userState
 	groups   groupTree
 	jobs     directory
+	alike    alike
 	inputs   map[Input]int // jobs that refer to it
 	last     int64         // highest job number ever given
 	order    int64         // of the next job
@@ -45,13 +46,14 @@ type Queue struct {
 	live      []*class // those with something to start
 	memo      *class   // the class looked up last
 	pass      pass
+	eligibles []eligible // memory of AppendDemand
 	dirty     bool
 	awaited   int   // slots; see Await
 	retryAt   stamp // when a reservation begins or ends; never = none stands
 	deadlines heapOf[*run]
 	alarms    heapOf[alarm]
-	ended     []retired // in the order of their ends
-	spare     []*run    // to be used again
+	ended     line[retired] // in the order of their ends
+	spare     []*run        // to be used again
 	out       []Event
 }
 
@@ -89,11 +91,12 @@ func newQueueState(spec QueueSpec, place int) *queueState {
 	return s
 }
 
-// Take appends the events since the last Take to buf. With a nil buf the caller gets the Queue's own buffer.
+// Take appends the events since the last Take to buf. An empty buf is exchanged for the Queue's own: its memory is for the next
+// events, and the caller's no more.
 func (q *Queue) Take(buf []Event) []Event {
 	out := q.out
-	if buf == nil {
-		q.out = nil
+	if len(buf) == 0 {
+		q.out = buf
 		return out
 	}
 	buf = append(buf, out...)

@@ -24,14 +24,19 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 	if err := q.makeGroup(now, &spec); err != nil {
 		return ID{}, err
 	}
+	own := q.alike.find(&spec)
+	if own == nil {
+		copied := spec
+		own = &copied
+	}
 	ev := q.record(JobSubmitted, now)
-	ev.Job, ev.Spec, ev.Order = ID{Job: q.last + 1}, &spec, q.order
+	ev.Job, ev.Spec, ev.Order = ID{Job: q.last + 1}, own, q.order
 	q.commit(ev)
 	return ev.Job, nil
 }
 
 // queueFor finds the queue that takes a job, and fills in what that says about jobs which do not: the one that it names or, if it names
-// none, the first default queue that does.
+// none, the first default queue that does. What it fills in where none takes the job is of no meaning.
 func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 	choice := q.presets
 	if spec.Queue != "" {
@@ -41,14 +46,20 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 		return nil, &Error{KindNotFound, NoSuchQueue, spec.Queue, fmt.Sprintf("queue %q: no such queue", spec.Queue)}
 	}
 	var refused error
-	for _, s := range choice {
-		filled := *spec
-		s.fill(&filled)
-		err := s.accepts(&filled)
+	for i, s := range choice {
+		var given Spec
+		last := i == len(choice)-1
+		if !last {
+			given = *spec
+		}
+		s.fill(spec)
+		err := s.accepts(spec)
 		if err == nil {
-			*spec = filled
 			spec.Queue = s.spec.Name
 			return s, nil
+		}
+		if !last {
+			*spec = given
 		}
 		if refused == nil {
 			refused = err
@@ -190,13 +201,11 @@ func checkSpec(s *Spec) error {
 	if s.LoginShell != "" && s.LoginShell[0] != '/' {
 		return bad("login shell %q is no absolute path", s.LoginShell)
 	}
-	for _, name := range []string{
-		s.Name, s.User, s.Queue, s.Project, s.SubmitHost, s.Cwd, s.Stdin, s.Stdout, s.Stderr, s.ResReq, s.MailUser,
-		s.PreExec, s.PostExec, s.LoginShell,
-	} {
-		if len(name) > maxNameBytes {
-			return bad("a name or path is longer than %d bytes", maxNameBytes)
-		}
+	if longest := max(
+		len(s.Name), len(s.User), len(s.Queue), len(s.Project), len(s.SubmitHost), len(s.Cwd), len(s.Stdin), len(s.Stdout), len(s.Stderr),
+		len(s.ResReq), len(s.MailUser), len(s.PreExec), len(s.PostExec), len(s.LoginShell),
+	); longest > maxNameBytes {
+		return bad("a name or path is longer than %d bytes", maxNameBytes)
 	}
 	if s.Array != nil {
 		return checkArray(s.Array, bad)

@@ -39,7 +39,7 @@ func (q *Queue) Tick(now time.Time) {
 	for _, h := range slices.Clone(q.lost) {
 		q.tickLost(now, at, h)
 	}
-	for n := 0; n < maxForgotten && len(q.ended) > 0 && q.ended[0].at.after(q.cfg.KeepFinished) <= at; n++ {
+	for n := 0; n < maxForgotten && q.ended.len() > 0 && q.ended.first().at.after(q.cfg.KeepFinished) <= at; n++ {
 		q.forget(now, at)
 	}
 }
@@ -101,13 +101,12 @@ func (q *Queue) leaseEnd(h *host) stamp {
 
 // forget lets the job go that ended first, unless another one still depends on it.
 func (q *Queue) forget(now time.Time, at stamp) {
-	r := q.ended[0]
-	q.ended = q.ended[1:]
+	r := q.ended.pop()
 	j := q.jobs.get(r.job)
 	switch {
 	case j == nil || j.open > 0 || j.endedLast != r.ended:
 	case j.watched():
-		q.ended = append(q.ended, retired{at, r.ended, r.job})
+		q.ended.push(retired{at, r.ended, r.job})
 	default:
 		q.simple(now, JobForgotten, ID{Job: r.job}, 0)
 	}
@@ -166,8 +165,8 @@ func (q *Queue) NextWake() time.Time {
 	if q.deadlines.len() > 0 {
 		at = min(at, q.deadlines.items[0].deadline)
 	}
-	if len(q.ended) > 0 {
-		at = min(at, q.ended[0].at.after(q.cfg.KeepFinished))
+	if q.ended.len() > 0 {
+		at = min(at, q.ended.first().at.after(q.cfg.KeepFinished))
 	}
 	for _, h := range q.lost {
 		if len(h.runs)+len(h.guests) == 0 {

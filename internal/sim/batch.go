@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"fmt"
 	"time"
 
@@ -19,7 +18,9 @@ type batch struct {
 	running, pending int // slots
 	draining         int // slots in use on closed hosts
 	changed          bool
-	events           []queue.Event
+	load             queue.Load     // of the last look
+	events           []queue.Event  // memory of schedule
+	demand           []queue.Demand // memory of snapshot
 	ends             endHeap
 	reruns           int     // of jobs whose host was lost
 	lost             float64 // slot-seconds that they had run
@@ -32,6 +33,7 @@ type jobState struct {
 	started time.Duration
 	attempt int               // starts so far
 	places  []queue.Placement // the queue's own; not to be changed
+	host    *batchHost        // of the first of them
 }
 
 // batchHost is a host as the batch system sees it.
@@ -102,12 +104,21 @@ func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
 	j := &b.jobs[job]
 	j.started, j.places = now, places
 	j.attempt++
-	for _, p := range places {
-		b.hosts[p.Host].used += p.Slots
+	j.host = b.hosts[places[0].Host]
+	for i, p := range places {
+		b.hostOf(j, i).used += p.Slots
 	}
 	b.pending -= j.Slots
 	b.running += j.Slots
 	b.ends.add(jobEnd{now + j.Run, job})
+}
+
+// hostOf is the host of a job's placement.
+func (b *batch) hostOf(j *jobState, placement int) *batchHost {
+	if placement == 0 {
+		return j.host
+	}
+	return b.hosts[j.places[placement].Host]
 }
 
 // nextWake is when the queue has to look at the time again.
@@ -186,52 +197,16 @@ func (b *batch) removeHost(now time.Duration, name string) error {
 	return nil
 }
 
-// snapshot is what a poll gives. Its hosts are good until the next one.
+// snapshot is what a poll gives, with the load of the last look. Its hosts and its demand are good until the next one.
 func (b *batch) snapshot(now time.Duration) queue.Snapshot {
 	hosts, delta := b.q.HostViews()
-	return queue.Snapshot{At: date(now), Load: b.q.Load(), Demand: b.q.Demand(0), Hosts: hosts, Delta: delta}
+	b.demand = b.q.AppendDemand(b.demand[:0], 0)
+	return queue.Snapshot{At: date(now), Load: b.load, Demand: b.demand, Hosts: hosts, Delta: delta}
 }
 
-// jobEnd is when a running job ends.
-type jobEnd struct {
-	at  time.Duration
-	job int
-}
-
-// endHeap orders by time, and by job where times are equal.
-type endHeap []jobEnd
-
-var _ heap.Interface = (*endHeap)(nil)
-
-func (h endHeap) Len() int      { return len(h) }
-func (h endHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h endHeap) Less(i, j int) bool {
-	return h[i].at < h[j].at || (h[i].at == h[j].at && h[i].job < h[j].job)
-}
-
-// add and take do without the heap package's own, which allocate.
-func (h *endHeap) add(end jobEnd) {
-	*h = append(*h, end)
-	heap.Fix(h, len(*h)-1)
-}
-
-func (h *endHeap) take() jobEnd {
-	first, last := (*h)[0], len(*h)-1
-	(*h)[0] = (*h)[last]
-	if *h = (*h)[:last]; last > 0 {
-		heap.Fix(h, 0)
+// look brings load up to date.
+func (b *batch) look() {
+	if b.changed {
+		b.load = b.q.Load()
 	}
-	return first
 }
-
-// Push is for the heap package, which is not asked to.
-func (h *endHeap) Push(any) { panic("sim: ends are added by add") }
-
-// Pop is for the heap package, which is not asked to.
-func (h *endHeap) Pop() any { panic("sim: ends are taken by take") }
-
-// firstNeed is the slots of the first pending job; 0 without any.
-func (b *batch) firstNeed() int { return b.q.Load().FirstNeed }
-
-// weight is the mean weight of what pends.
-func (b *batch) weight() float64 { return b.q.Load().PendingWeight }

@@ -71,8 +71,6 @@ type engine struct {
 	load    controller.Load // of the last decision
 	rester  rester          // the policy, if it is one
 	calm    time.Duration   // until then nothing happens unless the goal changes
-	need    int             // of the first pending job
-	weight  float64         // of what pends, in the mean; 0 = of the default queues, 1
 	losses  losses
 	stalled time.Duration // for how long something pends and nothing runs
 }
@@ -216,12 +214,7 @@ func (e *engine) advance(to time.Duration) {
 }
 
 func (e *engine) decide() error {
-	if e.batch.changed {
-		e.need = e.batch.firstNeed()
-		if len(e.cfg.Queues) > 0 {
-			e.weight = e.batch.weight()
-		}
-	}
+	e.batch.look()
 	e.load = e.measure()
 	if goal := e.policy.Decide(date(e.now), e.load); goal != e.goal || e.now >= e.calm {
 		e.goal = goal
@@ -239,10 +232,14 @@ func (e *engine) decide() error {
 // measure is the load as it is.
 func (e *engine) measure() controller.Load {
 	held := e.fleet.totals()
-	return controller.Load{
-		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.need,
-		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining, Weight: e.weight,
+	load := controller.Load{
+		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.batch.load.FirstNeed,
+		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining,
 	}
+	if len(e.cfg.Queues) > 0 { // else they are the default ones, which weigh 1
+		load.Weight = e.batch.load.PendingWeight
+	}
+	return load
 }
 
 func (e *engine) show(at time.Duration) {

@@ -48,7 +48,7 @@ func (h *hoarder) happen(now time.Duration) error {
 }
 
 func (h *hoarder) steer(now time.Duration, goal int) error {
-	if h.sum.supply > h.sum.inFlight && h.sum.supply-h.sum.inFlight >= h.batch.firstNeed() {
+	if h.sum.supply > h.sum.inFlight && h.sum.supply-h.sum.inFlight >= h.batch.load.FirstNeed {
 		if err := h.retire(now); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -121,15 +120,15 @@ func (b *batch) evict(host string) []int {
 		}
 		return held
 	})
-	heap.Init(&b.ends)
+	b.ends.init()
 	slices.Sort(lost)
 	return lost
 }
 
 // leave takes a job off its hosts.
 func (b *batch) leave(now time.Duration, j *jobState) {
-	for _, p := range j.places {
-		host := b.hosts[p.Host]
+	for i, p := range j.places {
+		host := b.hostOf(j, i)
 		if host.used -= p.Slots; host.used == 0 {
 			host.idleSince = now
 		}
@@ -137,6 +136,6 @@ func (b *batch) leave(now time.Duration, j *jobState) {
 			b.draining -= p.Slots
 		}
 	}
-	j.places = nil
+	j.places, j.host = nil, nil
 	b.running -= j.Slots
 }
