@@ -38,10 +38,9 @@ func TestEqualJobsShareASpec(t *testing.T) {
 
 // A queue that does not take a job leaves it as it was given to the next one.
 func TestDefaultQueuesFillInAnew(t *testing.T) {
-	q := newQueue(t, queue.Config{
-		DefaultQueues: []string{"wide", "narrow"},
-		Queues:        []queue.QueueSpec{{Name: "wide", SlotsDefault: 4, Users: []string{"bob"}}, {Name: "narrow", SlotsDefault: 2}},
-	}, 0, 0)
+	wide, narrow := queue.QueueSpec{Name: "wide", Users: []string{"bob"}}, queue.QueueSpec{Name: "narrow"}
+	wide.SlotsDefault, narrow.SlotsDefault = 4, 2
+	q := newQueue(t, queue.Config{DefaultQueues: []string{"wide", "narrow"}, Queues: []queue.QueueSpec{wide, narrow}}, 0, 0)
 	id := submit(t, q, simple(0))
 	if j, _ := q.Job(id); j.Spec.Queue != "narrow" || j.Spec.MinSlots != 2 || j.Spec.MaxSlots != 2 {
 		t.Errorf("submitted %+v", j.Spec)
