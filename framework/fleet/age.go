@@ -48,7 +48,7 @@ func (f *Fleet) lifetime(host string) time.Duration {
 }
 
 // noteNeed follows for how long slots have been wanted.
-func (f *Fleet) noteNeed(p plan) {
+func (f *Fleet) noteNeed(p *plan) {
 	switch {
 	case p.total() == 0:
 		f.neededSince = time.Time{}
@@ -58,12 +58,13 @@ func (f *Fleet) noteNeed(p plan) {
 }
 
 // ripe is the part of a plan that offers may be taken for: what has been wanted for DemandDelay without a pause, and the floor.
-func (f *Fleet) ripe(p plan) plan {
+func (f *Fleet) ripe(p *plan) *plan {
 	if f.cfg.DemandDelay <= 0 || !f.neededSince.IsZero() && f.now.Sub(f.neededSince) >= f.cfg.DemandDelay {
 		return p
 	}
-	if p.budget = min(p.budget, f.floor-f.census().supply); p.budget <= 0 {
-		return plan{}
+	part := *p
+	if part.budget = min(p.budget, f.floor-f.census().supply); part.budget <= 0 {
+		return &plan{}
 	}
-	return p
+	return &part
 }

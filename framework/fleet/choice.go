@@ -51,7 +51,7 @@ const (
 )
 
 // whyNot says why an offer is not taken though something is wanted.
-func (f *Fleet) whyNot(p plan, c *candidate) string {
+func (f *Fleet) whyNot(p *plan, c *candidate) string {
 	switch {
 	case c.barred != "":
 		return "constraint " + c.barred
@@ -75,6 +75,9 @@ func (f *Fleet) whyNot(p plan, c *candidate) string {
 }
 
 func (f *Fleet) note(why string, offers int) {
+	if offers == 0 {
+		return
+	}
 	if f.declined == nil {
 		f.declined = make(map[string]int)
 	}

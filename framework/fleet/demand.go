@@ -70,7 +70,7 @@ type plan struct {
 }
 
 // total is the slots that would be taken if they were offered.
-func (p plan) total() int {
+func (p *plan) total() int {
 	sum := 0
 	for _, c := range p.classes {
 		if c.least() <= p.budget {
@@ -83,16 +83,17 @@ func (p plan) total() int {
 	return sum
 }
 
-// plan sets the demand against the free slots of the supply, once for each census. What is launched by it voids it.
-func (f *Fleet) plan() plan {
+// plan sets the demand against the free slots of the supply, once for each census. What is launched by it voids it: who goes on with
+// it then takes a copy first.
+func (f *Fleet) plan() *plan {
 	if !f.fresh() {
-		return plan{}
+		return &plan{}
 	}
 	c := f.census()
 	if !c.planned {
 		c.plan, c.planned = f.setAgainst(c.supply, c.free), true
 	}
-	return c.plan
+	return &c.plan
 }
 
 // setAgainst sets the demand against a supply with free slots.
@@ -134,7 +135,7 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 
 // heldFor is 1 when all of the budget must be left to the first class: its jobs do not fit into what is left of the goal,
 // and taking slots for others would keep it so. A job that no agent seen so far could hold does not block others.
-func (p plan) heldFor(f *Fleet) int {
+func (p *plan) heldFor(f *Fleet) int {
 	if len(p.classes) == 0 || p.classes[0].least() <= p.budget || p.classes[0].least() > f.goal || !f.plausible(p.classes[0]) {
 		return 0
 	}
@@ -169,7 +170,7 @@ const (
 )
 
 // noteScarcity follows for how long slots have been wanted without any launch.
-func (f *Fleet) noteScarcity(p plan) {
+func (f *Fleet) noteScarcity(p *plan) {
 	switch {
 	case p.total() == 0:
 		f.wantedSince = time.Time{}
@@ -296,7 +297,7 @@ type first struct {
 	since time.Time
 }
 
-func (f *Fleet) noteFirst(p plan) {
+func (f *Fleet) noteFirst(p *plan) {
 	if p.first.unit == 0 {
 		f.first = first{}
 		return

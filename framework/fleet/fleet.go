@@ -21,16 +21,18 @@ type Fleet struct {
 	perAgent map[string]int // hosts that are not Gone
 	roster   roster
 	drains   prospects // memory of drainBusy
+	grouping grouping
 	counted  census
 
 	goal    int
 	floor   int
-	goalAt  time.Time // when it was given to Step
+	staleAt time.Time // until when it is worth acting on
 	hasGoal bool
 	snap    queue.Snapshot
 	seenAt  int64          // when that was, Unix time in ns
 	views   map[string]int // index in snap.Hosts, made when it is needed; see lookup
 	viewed  bool
+	unseen  []string // members that were forgotten since the newest snapshot, which may still show them
 
 	connection
 	nextFull  time.Time         // next full reconciliation
@@ -50,7 +52,6 @@ type Fleet struct {
 	now     time.Time
 	out     Output
 	touched []*member
-	removed bool
 }
 
 // member is a Host with what a restart may forget.
@@ -75,6 +76,8 @@ type member struct {
 	unknowns   int // answers in a row that the task is unknown
 	unknown    time.Time
 	touched    bool
+	forgotten  bool // it is no member any more
+	changed    bool // what the newest listing says of it; see follow
 }
 
 // sight is what the fleet looks at of a queue.Host.
@@ -127,7 +130,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 	f := &Fleet{
 		cfg: cfg.withDefaults(), rng: rng,
 		members: make(map[string]*member), views: make(map[string]int), perAgent: make(map[string]int), strangers: make(map[string]Update),
-		connection: connection{suppressed: true}, trouble: trouble{agents: make(map[string]penalty)},
+		connection: connection{suppressed: true}, grouping: grouping{of: make(map[owner]*candidate)}, trouble: trouble{agents: make(map[string]penalty)},
 	}
 	slices.SortFunc(restored, func(a, b Host) int {
 		if c := a.LaunchedAt.Compare(b.LaunchedAt); c != 0 {
@@ -146,7 +149,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 
 // Step takes one input at the time now, which never goes back, and decides.
 func (f *Fleet) Step(now time.Time, in Input) Output {
-	f.now, f.out, f.touched, f.removed = now, Output{}, nil, false
+	f.now, f.out, f.touched = now, Output{}, nil
 	f.counted.valid = false
 	switch in := in.(type) {
 	case Goal:
@@ -272,26 +275,30 @@ func (f *Fleet) touch(m *member) {
 
 func (f *Fleet) forget(m *member) {
 	delete(f.members, m.Name())
-	f.lookup(m.Name())
-	delete(f.views, m.Name()) // the snapshot is older than the removal
+	f.unseen = append(f.unseen, m.Name())
+	delete(f.views, m.Name())
 	if r := &f.roster; m.at < len(r.places) && r.places[m.at] == m {
 		r.places[m.at] = nil
 	}
-	f.removed = true
+	m.forgotten = true
+	f.order, f.roster.restless = without(m, f.order), without(m, f.roster.restless)
 	f.out.Removed = append(f.out.Removed, m.Name())
+}
+
+// without takes a member off a list in the order of age.
+func without(m *member, list []*member) []*member {
+	if at, found := slices.BinarySearchFunc(list, m.number, byAge); found {
+		return slices.Delete(list, at, at+1)
+	}
+	return list
 }
 
 func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }
 
 func (f *Fleet) finish() Output {
-	if f.removed {
-		forgotten := func(m *member) bool { return f.members[m.Name()] != m }
-		f.order = slices.DeleteFunc(f.order, forgotten)
-		f.roster.restless = slices.DeleteFunc(f.roster.restless, forgotten)
-	}
 	for _, m := range f.touched {
 		m.touched = false
-		if f.members[m.Name()] == m {
+		if !m.forgotten {
 			f.out.Changed = append(f.out.Changed, m.Host)
 		}
 	}
@@ -301,4 +308,4 @@ func (f *Fleet) finish() Output {
 }
 
 // fresh says whether the goal is young enough to act on.
-func (f *Fleet) fresh() bool { return f.hasGoal && f.now.Sub(f.goalAt) < f.cfg.StaleAfter }
+func (f *Fleet) fresh() bool { return f.hasGoal && f.now.Before(f.staleAt) }

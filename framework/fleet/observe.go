@@ -15,15 +15,20 @@ func (f *Fleet) takeGoal(g Goal) {
 	if f.hasGoal && g.Snapshot.At.Before(f.snap.At) {
 		return
 	}
-	f.goal, f.goalAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now, true, g.Snapshot
+	f.goal, f.staleAt, f.hasGoal, f.snap = max(g.Slots, 0), f.now.Add(f.cfg.StaleAfter), true, g.Snapshot
 	f.seenAt = f.snap.At.UnixNano()
 	f.floor = min(max(g.Floor, 0), f.goal)
-	f.viewed = false
-	f.compare()
+	f.viewed, f.unseen = false, f.unseen[:0]
+	followed := f.compare()
 	for _, m := range f.roster.restless {
+		if followed && !m.changed && f.roster.shows(m) {
+			m.look(f.now, true, f.snap.At)
+			f.observe(m)
+			continue
+		}
 		i, seen := f.find(m)
 		m.look(f.now, seen, f.snap.At)
-		if seen {
+		if m.changed = false; seen {
 			m.at, f.roster.places[i] = i, m
 			m.view.of(&f.snap.Hosts[i])
 		}
@@ -53,6 +58,9 @@ func (f *Fleet) lookup(name string) (at int, found bool) {
 		clear(f.views)
 		for i := range f.snap.Hosts {
 			f.views[f.snap.Hosts[i].Name] = i
+		}
+		for _, name := range f.unseen {
+			delete(f.views, name)
 		}
 	}
 	at, found = f.views[name]

@@ -39,6 +39,16 @@ type candidate struct {
 	twin                    *candidate
 }
 
+// owner is whom offers are of and for.
+type owner struct{ agent, role string }
+
+// grouping is the memory of group: what it gives is good until the next time.
+type grouping struct {
+	of         map[owner]*candidate
+	all        []candidate
+	candidates []*candidate
+}
+
 // takeOffers answers all the offers: with a launch or a decline.
 func (f *Fleet) takeOffers(offers []Offer) {
 	if !f.up || len(offers) == 0 {
@@ -51,28 +61,28 @@ func (f *Fleet) takeOffers(offers []Offer) {
 	f.tally(candidates)
 	decline := f.jitter(f.cfg.DeclineFor, 0.2)
 	f.reopen()
-	p := f.ripe(f.plan())
+	p := *f.ripe(f.plan())
 	if f.hold.After(f.now) {
 		p = plan{}
 	}
 	wanting := p.total() > 0
 	if wanting {
 		f.allocate(&p, candidates, decline)
-		f.grow(p, candidates)
+		f.grow(&p, candidates)
 	}
-	f.declineRest(p, wanting, candidates, decline)
+	f.declineRest(&p, wanting, candidates, decline)
 }
 
 func (f *Fleet) group(offers []Offer) []*candidate {
-	type key struct{ agent, role string }
-	byKey := make(map[key]*candidate, len(offers))
-	candidates := make([]*candidate, 0, len(offers))
-	all, ids := make([]candidate, 0, len(offers)), make([]string, 0, len(offers))
+	g := &f.grouping
+	clear(g.of)
+	candidates, all := g.candidates[:0], slices.Grow(g.all[:0], len(offers))
+	ids := make([]string, 0, len(offers)) // effects keep them
 	for i := range offers {
 		o := &offers[i]
 		f.seeWindow(o)
-		k := key{o.Agent, o.Role}
-		c := byKey[k]
+		k := owner{o.Agent, o.Role}
+		c := g.of[k]
 		if c == nil {
 			ids = append(ids, o.ID)
 			all = append(all, candidate{
@@ -81,7 +91,7 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 				offers:      ids[len(ids)-1 : len(ids) : len(ids)],
 			})
 			c = &all[len(all)-1]
-			byKey[k] = c
+			g.of[k] = c
 			candidates = append(candidates, c)
 		} else {
 			c.offers = append(c.offers, o.ID)
@@ -89,6 +99,7 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		c.free.add(o.Free)
 		c.reserved = c.reserved || o.ReservedCPUs > 0
 	}
+	g.candidates, g.all = candidates, all
 	for _, c := range candidates {
 		if k := f.barredBy(c); k != nil {
 			c.barred = k.String()
@@ -294,17 +305,20 @@ func (f *Fleet) newName() string {
 	}
 }
 
-func (f *Fleet) declineRest(p plan, wanting bool, candidates []*candidate, decline time.Duration) {
-	var rest []string
+func (f *Fleet) declineRest(p *plan, wanting bool, candidates []*candidate, decline time.Duration) {
+	rest := make([]string, 0, len(candidates))
+	why, like := whyNothing, 0 // offers that are declined for the same reason
 	for _, c := range candidates {
 		if c.taken || c.revocable {
 			continue // the one that shares its offers answers them
 		}
-		why := whyNothing
 		if wanting {
-			why = f.whyNot(p, c)
+			if now := f.whyNot(p, c); now != why {
+				f.note(why, like)
+				why, like = now, 0
+			}
 		}
-		f.note(why, len(c.offers))
+		like += len(c.offers)
 		if until := f.agents[c.agent].until; until.After(f.now) && until.Sub(f.now) < decline {
 			// The agent is to be tried again when its penalty is over.
 			f.emit(Decline{Offers: c.offers, Refuse: until.Sub(f.now)})
@@ -312,6 +326,7 @@ func (f *Fleet) declineRest(p plan, wanting bool, candidates []*candidate, decli
 		}
 		rest = append(rest, c.offers...)
 	}
+	f.note(why, like)
 	if len(rest) > 0 {
 		f.refused = true
 		f.emit(Decline{Offers: rest, Refuse: decline})

@@ -6,18 +6,17 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 	if !f.cfg.Revocable {
 		return candidates
 	}
-	type key struct{ agent, role string }
-	of := make(map[key]Resources)
+	of := make(map[owner]Resources)
 	for i := range offers {
 		if r := offers[i].Revocable; r != (Resources{}) {
-			k := key{offers[i].Agent, offers[i].Role}
+			k := owner{offers[i].Agent, offers[i].Role}
 			sum := of[k]
 			sum.add(r)
 			of[k] = sum
 		}
 	}
 	for _, c := range candidates[:len(candidates):len(candidates)] {
-		r, has := of[key{c.agent, c.role}]
+		r, has := of[owner{c.agent, c.role}]
 		if !has || r.CPUs <= 0 || c.free.GPUs > 0 && !f.cfg.GPUAgentsForCPU {
 			continue
 		}

@@ -63,6 +63,9 @@ func (m *member) quiet() bool {
 	return m.State == Open && m.joined() && m.view.Closed&queue.ClosedDrain == 0 && m.askAt.IsZero()
 }
 
+// shows says whether the listing has the member where it had it before.
+func (r *roster) shows(m *member) bool { return m.at < len(r.places) && r.places[m.at] == m }
+
 // follow is compare where it is known which hosts may differ.
 func (f *Fleet) follow() {
 	r := &f.roster
@@ -78,23 +81,27 @@ func (f *Fleet) follow() {
 		r.places = append(r.places, nil)
 	}
 	for _, at := range f.snap.Delta.Places {
-		if m := r.places[at]; m != nil {
-			f.unsettle(m)
+		m, name := r.places[at], f.snap.Hosts[at].Name
+		if m == nil || m.Name() != name {
+			if m != nil {
+				f.unsettle(m)
+			}
+			m = f.members[name]
 		}
-		m := f.members[f.snap.Hosts[at].Name]
 		if r.places[at] = m; m != nil {
 			f.unsettle(m)
-			m.at = at
+			m.at, m.changed = at, true
 		}
 	}
 }
 
-// compare unsettles those whose host differs from the one in the last snapshot, or is not in the newest.
-func (f *Fleet) compare() {
+// compare unsettles those whose host differs from the one in the last snapshot, or is not in the newest. It reports whether all others
+// are known to be what they were.
+func (f *Fleet) compare() (followed bool) {
 	r, d := &f.roster, &f.snap.Delta
 	if d.From != 0 && d.From == r.serial {
 		f.follow()
-		return
+		return true
 	}
 	r.serial, r.smallest = d.To, 0
 	r.places = slices.Grow(r.places[:0], len(f.snap.Hosts))[:len(f.snap.Hosts)]
@@ -117,4 +124,5 @@ func (f *Fleet) compare() {
 			f.unsettle(m)
 		}
 	}
+	return false
 }

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cmp"
-	"container/heap"
 	"math"
 	"slices"
 	"time"
@@ -18,15 +17,15 @@ func (f *Fleet) scale() {
 	f.reopen()
 	f.closeSurplus()
 	f.closeUseless()
-	p := f.plan()
-	f.noteFirst(p)
-	f.noteNeed(p)
-	f.noteScarcity(p)
+	p := *f.plan()
+	f.noteFirst(&p)
+	f.noteNeed(&p)
+	f.noteScarcity(&p)
 	f.idling, f.withheld = p.futile, 0
 	if p.futile {
 		f.withheld = max(0, f.goal-max(f.floor, f.census().supply))
 	}
-	f.makeRoom(p)
+	f.makeRoom(&p)
 }
 
 // reopen cancels drains, before any offer is taken, as long as the goal and the pending jobs call for slots.
@@ -86,7 +85,7 @@ func (f *Fleet) reopenable(m *member) bool {
 	return m.Cause.reopenable() && (!m.seen || m.view.Status != queue.HostUnavailable && m.view.Closed&^queue.ClosedDrain == 0)
 }
 
-func (p plan) suitsAny(m *member) bool {
+func (p *plan) suitsAny(m *member) bool {
 	for i := range p.classes {
 		if c := &p.classes[i]; c.least() <= max(p.budget, m.Spec.Slots) && c.suits(m) {
 			return true
@@ -145,8 +144,7 @@ func (f *Fleet) drainBusy(surplus int) {
 		}
 	}
 	f.drains, f.roster.smallest = h, least
-	heap.Init(&h)
-	for ; len(h) > 0 && surplus >= least; heap.Pop(&h) {
+	for h.init(); len(h) > 0 && surplus >= least; h = h.pop() {
 		if m := h[0].m; m.Spec.Slots <= surplus {
 			surplus -= m.Spec.Slots
 			f.close(m, CauseSurplus, "more slots than the goal")
@@ -161,24 +159,44 @@ type prospect struct {
 	burden float64
 }
 
-// prospects is a heap of what will be empty soonest.
-type prospects []prospect
-
-var _ heap.Interface = (*prospects)(nil)
-
-func (p prospects) Len() int      { return len(p) }
-func (p prospects) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
-func (p prospects) Less(i, j int) bool {
-	return p[i].burden < p[j].burden || p[i].burden == p[j].burden && p[i].m.number < p[j].m.number
+func (p *prospect) before(o *prospect) bool {
+	return p.burden < o.burden || p.burden == o.burden && p.m.number < o.m.number
 }
 
-// Push is for the heap package; nothing is pushed.
-func (p *prospects) Push(any) { panic("fleet: prospects do not grow") }
+// prospects is a heap, on top what will be empty soonest.
+type prospects []prospect
 
-// Pop is for the heap package; nobody asks what it was.
-func (p *prospects) Pop() any {
-	*p = (*p)[:len(*p)-1]
-	return nil
+func (p prospects) init() {
+	for at := len(p)/2 - 1; at >= 0; at-- {
+		p.sink(at)
+	}
+}
+
+// pop is what is left without the first.
+func (p prospects) pop() prospects {
+	last := len(p) - 1
+	p[0] = p[last]
+	p = p[:last]
+	p.sink(0)
+	return p
+}
+
+// sink restores the order below a place.
+func (p prospects) sink(at int) {
+	for {
+		next := 2*at + 1
+		if next >= len(p) {
+			return
+		}
+		if next+1 < len(p) && p[next+1].before(&p[next]) {
+			next++
+		}
+		if !p[next].before(&p[at]) {
+			return
+		}
+		p[at], p[next] = p[next], p[at]
+		at = next
+	}
 }
 
 // closeSome closes those without jobs that fit into the surplus, and gives what is left of it.
@@ -259,7 +277,7 @@ func (f *Fleet) closeUseless() {
 // makeRoom closes hosts that are of no use to the first pending job, or of which it can use a part only, when the goal leaves no
 // room for hosts that suit it and those that are there do not suffice: idle ones soon, others when the job has waited for the idle
 // timeout.
-func (f *Fleet) makeRoom(p plan) {
+func (f *Fleet) makeRoom(p *plan) {
 	short := f.lacksRoom(p)
 	if short <= 0 {
 		return
@@ -300,7 +318,7 @@ func (f *Fleet) makeRoom(p plan) {
 func (f *Fleet) unused() int { return max(f.goal-f.census().supply, 0) }
 
 // lacksRoom gives the slots that the goal lacks for a host that serves the first pending job.
-func (f *Fleet) lacksRoom(p plan) int {
+func (f *Fleet) lacksRoom(p *plan) int {
 	c := &p.first
 	if !f.fresh() || c.unit == 0 || c.job > f.goal || !f.plausible(*c) {
 		return 0
@@ -319,7 +337,7 @@ const growAfter = 5 * time.Second
 
 // grow closes idle hosts on agents that have more to give but may have no further host, when what is missing can be had
 // nowhere else: hosts do not grow, so that a job that needs all of the agents would wait for ever.
-func (f *Fleet) grow(p plan, candidates []*candidate) {
+func (f *Fleet) grow(p *plan, candidates []*candidate) {
 	if p.total() == 0 || f.now.Sub(f.first.since) < growAfter {
 		return
 	}
