@@ -44,7 +44,7 @@ type Config struct {
 
 	// FailoverTimeout is how long the master keeps the tasks while no scheduler is connected; a week.
 	FailoverTimeout time.Duration
-	// GPUs asks for offers of agents with GPUs.
+	// GPUs asks for offers of agents with GPUs, which masters otherwise keep from a framework.
 	GPUs bool
 	// KillGrace is between SIGTERM and SIGKILL when a host is released; 30 s.
 	KillGrace time.Duration
@@ -72,7 +72,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Name: "sluice", Role: "*", FailoverTimeout: 7 * 24 * time.Hour, KillGrace: 30 * time.Second,
-		Logger: logrus.StandardLogger(),
+		GPUs: true, Logger: logrus.StandardLogger(),
 	}
 }
 

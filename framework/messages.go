@@ -2,6 +2,7 @@ package framework
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,17 +64,27 @@ func labels(of map[string]string) *mesos.Labels {
 
 // Names of Mesos's resources.
 const (
-	resourceCPUs = "cpus"
-	resourceMem  = "mem"
-	resourceDisk = "disk"
-	resourceGPUs = "gpus"
+	resourceCPUs  = "cpus"
+	resourceMem   = "mem"
+	resourceDisk  = "disk"
+	resourceGPUs  = "gpus"
+	resourcePorts = "ports"
 )
 
 // plain says whether a resource may be used for a host: volumes, shared resources, and those of external
 // providers have owners or rules of their own.
 func plain(r *mesos.Resource) bool {
-	return r.Type != nil && *r.Type == mesos.SCALAR && r.Scalar != nil && r.Disk == nil &&
-		r.Shared == nil && r.ProviderID == nil
+	if r.Type == nil || r.Disk != nil || r.Shared != nil || r.ProviderID != nil {
+		return false
+	}
+	switch *r.Type {
+	case mesos.SCALAR:
+		return r.Scalar != nil
+	case mesos.RANGES:
+		return r.Ranges != nil && r.Name == resourcePorts
+	default:
+		return false
+	}
 }
 
 func offerOf(o *mesos.Offer) fleet.Offer {
@@ -88,18 +99,24 @@ func offerOf(o *mesos.Offer) fleet.Offer {
 			continue
 		}
 		if r.Revocable != nil {
-			addScalar(&f.Revocable, r)
+			add(&f.Revocable, r)
 			continue
 		}
-		addScalar(&f.Free, r)
-		if r.Name == resourceCPUs && reserved(r) {
+		add(&f.Free, r)
+		if r.Name == resourceCPUs && r.Scalar != nil && reserved(r) {
 			f.ReservedCPUs += r.Scalar.Value
 		}
 	}
 	return f
 }
 
-func addScalar(to *fleet.Resources, r *mesos.Resource) {
+func add(to *fleet.Resources, r *mesos.Resource) {
+	if r.Ranges != nil {
+		for _, s := range r.Ranges.Range {
+			to.Ports += portsOf(s)
+		}
+		return
+	}
 	switch r.Name {
 	case resourceCPUs:
 		to.CPUs += r.Scalar.Value
@@ -110,6 +127,14 @@ func addScalar(to *fleet.Resources, r *mesos.Resource) {
 	case resourceGPUs:
 		to.GPUs += int(r.Scalar.Value)
 	}
+}
+
+// portsOf is how many ports a range has. There are no more than 65,536, whatever an agent says.
+func portsOf(r mesos.Value_Range) int {
+	if r.Begin > r.End || r.End > math.MaxUint16 {
+		return 0
+	}
+	return int(r.End - r.Begin + 1)
 }
 
 // reserved says whether a resource is reserved for a role: in the present form, or in that of masters before 1.4, which do not know
@@ -215,6 +240,28 @@ func portion(offers []*mesos.Offer, h fleet.Host) []mesos.Resource {
 	} {
 		taken = append(taken, take(all, want.name, want.amount, want.revocable)...)
 	}
+	return append(taken, takePorts(all, h.Resources.Ports)...)
+}
+
+// takePorts takes the first so many ports.
+func takePorts(from []mesos.Resource, n int) []mesos.Resource {
+	var taken []mesos.Resource
+	for _, r := range from {
+		if r.Ranges == nil || r.Revocable != nil {
+			continue
+		}
+		var ranges []mesos.Value_Range
+		for _, s := range r.Ranges.Range {
+			if have := min(n, portsOf(s)); have > 0 {
+				ranges = append(ranges, mesos.Value_Range{Begin: s.Begin, End: s.Begin + uint64(have) - 1})
+				n -= have
+			}
+		}
+		if len(ranges) > 0 {
+			r.Ranges = &mesos.Value_Ranges{Range: ranges}
+			taken = append(taken, r)
+		}
+	}
 	return taken
 }
 
@@ -227,7 +274,7 @@ func take(from []mesos.Resource, name string, amount float64, revocable bool) []
 		if amount < leastAmount {
 			break
 		}
-		if r.Name != name || (r.Revocable != nil) != revocable || r.Scalar.Value < leastAmount {
+		if r.Name != name || r.Scalar == nil || (r.Revocable != nil) != revocable || r.Scalar.Value < leastAmount {
 			continue
 		}
 		n := min(amount, r.Scalar.Value)

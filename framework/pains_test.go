@@ -337,7 +337,6 @@ func TestPainNoGPUOffers(t *testing.T) {
 	list := agents(1)
 	gpu := minimesos.AgentConfig{Hostname: "gpu0", CPUs: 4, MemMiB: 2048, GPUs: 2}
 	r := newRig(t, minimesos.Config{Agents: append(list, gpu)})
-	r.cfg.GPUs = true
 	r.start()
 	r.want(3, queue.Demand{Slots: 1, Count: 1}, queue.Demand{Slots: 2, Count: 1, Need: queue.Need{GPUs: 1}})
 	for _, h := range r.poll().Hosts {

@@ -17,7 +17,7 @@ type Profile struct {
 	Image, Network string
 }
 
-const profileKeys = "slot-cpus, slot-mem, slot-disk, max-host-slots, image, network"
+const profileKeys = "slot-cpus, slot-mem, slot-disk, slot-ports, max-host-slots, image, network"
 
 // AddProfile reads NAME:KEY=VALUE[,KEY=VALUE…] and adds the profile. It gives the name.
 func (c *Config) AddProfile(text string) (string, error) {
@@ -58,7 +58,7 @@ func (p *Profile) set(key, value string) error {
 		p.SlotCPUs = cpus
 		return nil
 	}
-	whole := map[string]*int{"slot-mem": &p.SlotMemMiB, "slot-disk": &p.SlotDiskMiB, "max-host-slots": &p.MaxHostSlots}[key]
+	whole := map[string]*int{"slot-mem": &p.SlotMemMiB, "slot-disk": &p.SlotDiskMiB, "slot-ports": &p.SlotPorts, "max-host-slots": &p.MaxHostSlots}[key]
 	if whole == nil {
 		return fmt.Errorf("unknown setting %q, want one of %s", key, profileKeys)
 	}

@@ -157,6 +157,7 @@ type mesosState struct {
 		Tasks  []struct {
 			ID, State, Role string
 			Agent           string `json:"slave_id"`
+			Resources       struct{ Ports string }
 		}
 		Offers []struct{ ID string }
 	}

@@ -341,11 +341,11 @@ func (b *fakeBatch) revocable(host string) bool {
 func TestAddProfile(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Master, cfg.User, cfg.HostImage = "http://127.0.0.1:1", "root", "docker://base"
-	name, err := cfg.AddProfile("gpu:slot-cpus=2.5, slot-mem=8192,max-host-slots=4,slot-disk=10,image=docker://cuda:12,network=fast")
+	name, err := cfg.AddProfile("gpu:slot-cpus=2.5, slot-mem=8192,max-host-slots=4,slot-disk=10,slot-ports=2,image=docker://cuda:12,network=fast")
 	if err != nil || name != "gpu" {
 		t.Fatal(name, err)
 	}
-	want := Profile{fleet.Profile{SlotCPUs: 2.5, SlotMemMiB: 8192, SlotDiskMiB: 10, MaxHostSlots: 4}, "docker://cuda:12", "fast"}
+	want := Profile{fleet.Profile{SlotCPUs: 2.5, SlotMemMiB: 8192, SlotDiskMiB: 10, SlotPorts: 2, MaxHostSlots: 4}, "docker://cuda:12", "fast"}
 	if err := cfg.check(); err != nil || cfg.Profiles["gpu"] != want || cfg.Fleet.Profiles["gpu"] != want.Profile {
 		t.Errorf("%+v, %v", cfg.Profiles, err)
 	}

@@ -32,10 +32,14 @@ func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []me
 			OutputFile: optional(name),
 		})
 	}
-	if len(command.Env) > 0 {
+	env := maps.Clone(command.Env)
+	if ports := portsIn(resources); ports != "" {
+		env = withVariable(env, queue.EnvHostPorts, ports)
+	}
+	if len(env) > 0 {
 		info.Environment = &mesos.Environment{}
-		for _, name := range slices.Sorted(maps.Keys(command.Env)) {
-			value := command.Env[name]
+		for _, name := range slices.Sorted(maps.Keys(env)) {
+			value := env[name]
 			info.Environment.Variables = append(info.Environment.Variables, mesos.Environment_Variable{Name: name, Value: &value})
 		}
 	}
@@ -57,6 +61,25 @@ func taskInfo(c *Config, h fleet.Host, command queue.HostCommand, resources []me
 		task.MaxCompletionTime = &mesos.DurationInfo{Nanoseconds: c.HostMaxTime.Nanoseconds()}
 	}
 	return task
+}
+
+func withVariable(env map[string]string, name, value string) map[string]string {
+	if env == nil {
+		env = make(map[string]string, 1)
+	}
+	env[name] = value
+	return env
+}
+
+// portsIn are the ports among resources, as 31000-31001,31005-31005.
+func portsIn(resources []mesos.Resource) string {
+	var all mesos.Value_Ranges
+	for i := range resources {
+		if r := resources[i].Ranges; r != nil {
+			all.Range = append(all.Range, r.Range...)
+		}
+	}
+	return strings.Trim(ranges(&all), "[]")
 }
 
 // container is what the Mesos containerizer makes for a host beside its sandbox; nil = nothing.

@@ -44,6 +44,7 @@ type HostSpec struct {
 	Slots      int               `json:"slots"`
 	MemMiB     int               `json:"memMiB"`
 	GPUs       int               `json:"gpus,omitempty"`
+	SlotPorts  int               `json:"slotPorts,omitempty"`  // of the machine, for each slot, that its jobs may listen on
 	Elastic    bool              `json:"elastic"`              // lives inside a Mesos task
 	TokenHash  string            `json:"tokenHash,omitempty"`  // SHA-256, hex, of the one-time token it joins with
 	Attributes map[string]string `json:"attributes,omitempty"` // of the Mesos agent
@@ -168,6 +169,9 @@ type Filter struct {
 	Group   string  `json:"group,omitempty"` // of this job group itself, not of those below it
 	States  []State `json:"states,omitempty"`
 }
+
+// EnvHostPorts names the variable in which a host finds its ports of the machine, as 31000-31001,31005-31005.
+const EnvHostPorts = "SLUICE_HOST_PORTS"
 
 // HostCommand is what a Mesos task must run to become a host.
 type HostCommand struct {

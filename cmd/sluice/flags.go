@@ -161,7 +161,7 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 		c.Weights[name] = weight
 		return nil
 	})
-	f.Func("queue-profile", "QUEUE:KEY=VALUE,… hosts of its own for a queue (gpu:slot-mem=8192,image=docker://cuda:12): slot-cpus, slot-mem, slot-disk, max-host-slots, image, network; repeatable",
+	f.Func("queue-profile", "QUEUE:KEY=VALUE,… hosts of its own for a queue (gpu:slot-mem=8192,image=docker://cuda:12): slot-cpus, slot-mem, slot-disk, slot-ports, max-host-slots, image, network; repeatable",
 		func(text string) error {
 			_, err := c.Framework.AddProfile(text)
 			return err
@@ -169,6 +169,9 @@ func systemFlags(f *pflag.FlagSet, c *app.Config) {
 	hosts := &c.Framework.Fleet
 	f.Float64Var(&hosts.SlotCPUs, "slot-cpus", orDefault(hosts.SlotCPUs, 1), "CPUs of one slot")
 	f.IntVar(&hosts.SlotMemMiB, "slot-mem", orDefault(hosts.SlotMemMiB, 512), "memory of one slot, MiB")
+	f.IntVar(&hosts.SlotPorts, "slot-ports", hosts.SlotPorts, "ports of the machine for each slot, which jobs find in SLUICE_PORTS")
+	f.BoolVar(&c.Framework.GPUs, "gpus", c.Framework.GPUs, "take offers of agents with GPUs, for jobs that ask for them (bsub -R 'rusage[ngpus=1]')")
+	f.BoolVar(&hosts.GPUAgentsForCPU, "gpu-agents-for-cpu", hosts.GPUAgentsForCPU, "let jobs that ask for no GPUs use agents with GPUs")
 	f.IntVar(&hosts.MaxHostSlots, "max-host-slots", hosts.MaxHostSlots, "slots of one host at most; 0 is as many as its agent gives")
 	f.IntVar(&hosts.HostsPerAgent, "hosts-per-agent", orDefault(hosts.HostsPerAgent, 1), "hosts on one agent at most")
 	f.Func("constraint", "FIELD:OPERATOR[:VALUE] that an agent must meet (rack:IN:a,b, hostname:UNLIKE:gpu.*, @zone:GROUP_BY:3); repeatable, all hold", hosts.Constrain)

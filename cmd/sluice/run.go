@@ -180,6 +180,7 @@ func clusterFlags(f *pflag.FlagSet, c *app.LocalConfig) {
 	f.IntVar(&c.Agents, "agents", c.Agents, "agents of the embedded cluster")
 	f.IntVar(&c.AgentCPUs, "agent-cpus", c.AgentCPUs, "CPUs of each agent")
 	f.IntVar(&c.AgentMemMiB, "agent-mem", c.AgentMemMiB, "memory of each agent, MiB")
+	f.IntVar(&c.AgentGPUs, "agent-gpus", c.AgentGPUs, "GPUs of each agent, for trying; jobs without need of GPUs want --gpu-agents-for-cpu then")
 }
 
 // teardown ends the framework of an embedded cluster, so that its hosts end in order.

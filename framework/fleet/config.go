@@ -16,6 +16,7 @@ type Config struct {
 	SlotCPUs    float64 // of one slot; 1
 	SlotMemMiB  int     // of one slot; 512
 	SlotDiskMiB int     // of one slot; 0 = none is taken
+	SlotPorts   int     // of one slot; 0 = none is taken
 
 	MaxHostSlots int // of one host; 0 = as many as an agent gives
 	// HostsPerAgent is how many hosts may live on one agent; 1. Batch systems whose hosts need a machine of their own must
@@ -74,6 +75,7 @@ func (c Config) Validate() error {
 		{"slot cpus", c.SlotCPUs},
 		{"slot memory", float64(c.SlotMemMiB)},
 		{"slot disk", float64(c.SlotDiskMiB)},
+		{"slot ports", float64(c.SlotPorts)},
 		{"max host slots", float64(c.MaxHostSlots)},
 		{"hosts per agent", float64(c.HostsPerAgent)},
 		{"launches per step", float64(c.MaxLaunchesPerStep)},
@@ -106,7 +108,7 @@ func (c Config) Validate() error {
 	cpus := []float64{c.SlotCPUs}
 	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
 		p := c.Profiles[name]
-		if p.SlotCPUs < 0 || p.SlotMemMiB < 0 || p.SlotDiskMiB < 0 || p.MaxHostSlots < 0 || math.IsNaN(p.SlotCPUs) || math.IsInf(p.SlotCPUs, 0) {
+		if p.SlotCPUs < 0 || p.SlotMemMiB < 0 || p.SlotDiskMiB < 0 || p.SlotPorts < 0 || p.MaxHostSlots < 0 || math.IsNaN(p.SlotCPUs) || math.IsInf(p.SlotCPUs, 0) {
 			return fmt.Errorf("check fleet: profile %s is %+v: want numbers from 0", name, p)
 		}
 		cpus = append(cpus, p.SlotCPUs)

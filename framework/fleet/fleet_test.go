@@ -104,5 +104,5 @@ func Example() {
 	fmt.Println(len(out.Changed), launch.Host.Spec.Slots, launch.Host.Resources, launch.Offers)
 	// Output:
 	// fleet.Revive
-	// 1 2 {2 2048 0 0} [O1]
+	// 1 2 {2 2048 0 0 0} [O1]
 }

@@ -12,6 +12,7 @@ type Resources struct {
 	MemMiB  float64 `json:"memMiB,omitempty"`
 	DiskMiB float64 `json:"diskMiB,omitempty"`
 	GPUs    int     `json:"gpus,omitempty"`
+	Ports   int     `json:"ports,omitempty"`
 }
 
 // Host is one elastic host: what must survive a restart. Its name is also the id of its task.

@@ -116,6 +116,7 @@ func (r *Resources) add(o Resources) {
 	r.MemMiB += o.MemMiB
 	r.DiskMiB += o.DiskMiB
 	r.GPUs += o.GPUs
+	r.Ports += o.Ports
 }
 
 // capacity is how many slots of a shape the offers can hold.
@@ -127,6 +128,9 @@ func (f *Fleet) capacity(c *candidate, s shape) int {
 	n = min(n, portions(c.free.CPUs, p.SlotCPUs), portions(c.free.MemMiB, float64(s.memMiB)))
 	if p.SlotDiskMiB > 0 {
 		n = min(n, portions(c.free.DiskMiB, float64(p.SlotDiskMiB)))
+	}
+	if p.SlotPorts > 0 {
+		n = min(n, c.free.Ports/p.SlotPorts)
 	}
 	if s.gpus > 0 {
 		n = min(n, c.free.GPUs/s.gpus)
@@ -249,15 +253,16 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	spec := queue.HostSpec{Name: f.newName(), Elastic: true, Attributes: maps.Clone(c.attributes), Location: c.hostname, Revocable: c.revocable}
 	spec.Profile = p.classes[i].need.profile
 	kind := f.profile(spec.Profile)
+	spec.SlotPorts = kind.SlotPorts
 	use := Resources{}
 	free := *c
 	take := func(cl *class, n int) {
 		part := Resources{
 			CPUs: float64(n) * kind.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
-			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: n * cl.need.gpus,
+			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: n * cl.need.gpus, Ports: n * kind.SlotPorts,
 		}
 		use.add(part)
-		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs})
+		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs, Ports: -part.Ports})
 		spec.Slots += n
 		cl.left -= min(n, cl.left)
 		p.budget -= n

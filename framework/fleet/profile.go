@@ -5,12 +5,13 @@ type Profile struct {
 	SlotCPUs     float64
 	SlotMemMiB   int
 	SlotDiskMiB  int
+	SlotPorts    int
 	MaxHostSlots int
 }
 
 // profile gives a kind of host. One that is configured no more is as the ordinary one.
 func (f *Fleet) profile(name string) Profile {
-	p := Profile{f.cfg.SlotCPUs, f.cfg.SlotMemMiB, f.cfg.SlotDiskMiB, f.cfg.MaxHostSlots}
+	p := Profile{f.cfg.SlotCPUs, f.cfg.SlotMemMiB, f.cfg.SlotDiskMiB, f.cfg.SlotPorts, f.cfg.MaxHostSlots}
 	if name == "" {
 		return p
 	}
@@ -18,6 +19,7 @@ func (f *Fleet) profile(name string) Profile {
 	setDefault(&own.SlotCPUs, p.SlotCPUs)
 	setDefault(&own.SlotMemMiB, p.SlotMemMiB)
 	setDefault(&own.SlotDiskMiB, p.SlotDiskMiB)
+	setDefault(&own.SlotPorts, p.SlotPorts)
 	setDefault(&own.MaxHostSlots, p.MaxHostSlots)
 	return own
 }

@@ -34,7 +34,7 @@ func TestProfiles(t *testing.T) {
 			got[l.Host.Spec.Profile] = append(got[l.Host.Spec.Profile], l.Host.Resources)
 		}
 	}
-	want := "map[:[{2 1024 0 0}] fat:[{6 12288 0 0}] thin:[{1 512 0 0} {1 512 0 0}]]"
+	want := "map[:[{2 1024 0 0 0}] fat:[{6 12288 0 0 0}] thin:[{1 512 0 0 0} {1 512 0 0 0}]]"
 	if fmt.Sprint(got) != want {
 		t.Errorf("launched %v, want %s", got, want)
 	}

@@ -22,7 +22,7 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 		}
 		twin := *c
 		// Memory is rarely revocable. It is of one kind for one task: Mesos mixes none.
-		twin.free = Resources{CPUs: r.CPUs, MemMiB: c.free.MemMiB, DiskMiB: c.free.DiskMiB}
+		twin.free = Resources{CPUs: r.CPUs, MemMiB: c.free.MemMiB, DiskMiB: c.free.DiskMiB, Ports: c.free.Ports}
 		twin.revocable, twin.revocableMem = true, r.MemMiB > c.free.MemMiB
 		if twin.revocableMem {
 			twin.free.MemMiB = r.MemMiB

@@ -11,13 +11,14 @@ import (
 	"sluice/framework/minimesos"
 )
 
-// LocalConfig is a system with an embedded Mesos cluster on this machine. Its agents' CPUs and memory are promises of their
+// LocalConfig is a system with an embedded Mesos cluster on this machine. Its agents' CPUs, memory and GPUs are promises of their
 // configuration: nothing keeps jobs within them.
 type LocalConfig struct {
 	Config
 	Agents       int
 	AgentCPUs    int
 	AgentMemMiB  int
+	AgentGPUs    int
 	MasterListen string // host:port of the master
 	// AllocationInterval is between two rounds of offers.
 	AllocationInterval time.Duration
@@ -27,6 +28,9 @@ type LocalConfig struct {
 const (
 	maxLocalAgents    = 1000
 	maxLocalAgentCPUs = 100_000
+	maxLocalAgentGPUs = 1000
+	// Agents share the ports of the machine, below those that Linux gives out by itself.
+	firstLocalPort, lastLocalPort = 31000, 32767
 )
 
 // DefaultLocalConfig is what `sluice local` starts from.
@@ -52,6 +56,9 @@ func (c *LocalConfig) validateCluster() error {
 	if c.AgentCPUs < 1 || c.AgentCPUs > maxLocalAgentCPUs {
 		return invalid("agent-cpus %d: want 1 to %d", c.AgentCPUs, maxLocalAgentCPUs)
 	}
+	if c.AgentGPUs < 0 || c.AgentGPUs > maxLocalAgentGPUs {
+		return invalid("agent-gpus %d: want 0 to %d", c.AgentGPUs, maxLocalAgentGPUs)
+	}
 	if c.AgentMemMiB < 32 {
 		return invalid("agent-mem %d: want at least 32 MiB", c.AgentMemMiB)
 	}
@@ -70,9 +77,11 @@ func OpenCluster(ctx context.Context, cfg LocalConfig) (*Cluster, error) {
 		return nil, err
 	}
 	agents := make([]minimesos.AgentConfig, cfg.Agents)
+	ports := (lastLocalPort - firstLocalPort + 1) / cfg.Agents
 	for i := range agents {
 		agents[i] = minimesos.AgentConfig{
 			Hostname: fmt.Sprintf("agent%d", i+1), CPUs: float64(cfg.AgentCPUs), MemMiB: float64(cfg.AgentMemMiB),
+			GPUs: float64(cfg.AgentGPUs), PortFirst: uint64(firstLocalPort + i*ports), PortLast: uint64(firstLocalPort + (i+1)*ports - 1),
 		}
 	}
 	sandboxes, err := cfg.makeSandboxes()
