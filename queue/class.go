@@ -239,6 +239,7 @@ func (q *Queue) withdraw(j *job) {
 	if j.counted {
 		c.leave(j)
 	}
+	j.strewn = j.strewn || j.listed
 	j.class, j.listed = nil, false
 	q.dirty = true
 	q.enlist(c)

@@ -23,7 +23,9 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	j := &job{number: ev.Job.Job, spec: spec, queue: q.queueOf(spec.Queue), user: q.user(spec.User), order: cmp.Or(ev.Order, q.order), submitted: q.at, need: need}
+	j := q.newJob()
+	j.number, j.spec, j.queue, j.user = ev.Job.Job, spec, q.queueOf(spec.Queue), q.user(spec.User)
+	j.order, j.submitted, j.need = cmp.Or(ev.Order, q.order), q.at, need
 	if j.group, err = q.groupFor(spec); err != nil {
 		return err
 	}
@@ -44,7 +46,7 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 		j.array.state = state
 		j.open = j.array.size
 	} else {
-		j.one = element{job: j, state: state}
+		j.one.job, j.one.state = j, state
 	}
 	j.user.jobs++
 	j.group.enter(1)

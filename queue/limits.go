@@ -60,6 +60,9 @@ func (l *Limits) amounts() [9]struct {
 
 // Exceeded is LSF's name of the first of l that other goes beyond (MEMLIMIT …); "" = none.
 func (l *Limits) Exceeded(other *Limits) string {
+	if *l == (Limits{}) {
+		return ""
+	}
 	asked := other.amounts()
 	for i, most := range l.amounts() {
 		if asked[i].amount != 0 && most.amount != 0 && asked[i].amount > most.amount {

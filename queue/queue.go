@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -54,6 +55,7 @@ type Queue struct {
 	alarms    heapOf[alarm]
 	ended     line[retired] // in the order of their ends
 	spare     []*run        // to be used again
+	blank     []*job        // likewise
 	out       []Event
 }
 
@@ -123,8 +125,12 @@ func subject(ev *Event) string {
 
 // record begins a new event. The pointer holds until the next one.
 func (q *Queue) record(kind EventKind, now time.Time) *Event {
-	q.out = append(q.out, Event{Kind: kind, At: now})
-	return &q.out[len(q.out)-1]
+	n := len(q.out)
+	q.out = slices.Grow(q.out, 1)[:n+1]
+	ev := &q.out[n] // filled in there: an Event is large
+	*ev = Event{}
+	ev.Kind, ev.At = kind, now
+	return ev
 }
 
 // commit applies an event that a command decided on, after it was filled in.

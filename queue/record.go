@@ -19,6 +19,7 @@ type job struct {
 	startable  int32 // its elements counted in class
 	counted    bool  // it belongs to class now
 	listed     bool  // class holds an entry of it
+	strewn     bool  // a class that it left may do so
 	ineligible gate  // why it does not belong to a class
 
 	begin     stamp // earliest start, 0 once it came

@@ -120,6 +120,7 @@ func (q *Queue) foldForgotten(j *job) error {
 	if a := j.array; a != nil {
 		q.tasks -= int(a.size - a.pristine)
 	}
+	known := j.listed // by the class
 	q.withdraw(j)
 	q.regroup(j, nil)
 	u := j.user
@@ -129,7 +130,34 @@ func (q *Queue) foldForgotten(j *job) error {
 	}
 	q.refer(j.spec, -1)
 	q.jobs.remove(j.number)
+	if !known {
+		q.reuse(j)
+	}
 	return nil
+}
+
+// maxBlank bounds the records of jobs that are kept to be used again.
+const maxBlank = 4096
+
+// reuse keeps the record of a job that was forgotten for another one, if nothing can still lead to it.
+func (q *Queue) reuse(j *job) {
+	if j.strewn || j.array != nil || j.watchers != nil || len(q.blank) == maxBlank {
+		return
+	}
+	*j = job{}
+	q.blank = append(q.blank, j)
+}
+
+// newJob is an empty record.
+func (q *Queue) newJob() *job {
+	last := len(q.blank) - 1
+	if last < 0 {
+		return new(job)
+	}
+	j := q.blank[last]
+	q.blank[last] = nil
+	q.blank = q.blank[:last]
+	return j
 }
 
 // foldMoved changes a job's queue or its place in the order.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"time"
 
@@ -149,7 +150,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 
 // Step takes one input at the time now, which never goes back, and decides.
 func (f *Fleet) Step(now time.Time, in Input) Output {
-	f.now, f.out, f.touched = now, Output{}, nil
+	f.now = now
 	f.counted.valid = false
 	switch in := in.(type) {
 	case Goal:
@@ -186,7 +187,7 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 		f.repeat()
 		f.interest()
 	default:
-		panic(fmt.Sprintf("fleet: unknown input %T", in))
+		panic(fmt.Sprintf("fleet: unknown input %v", reflect.TypeOf(in))) // not %T, for which all inputs would be kept on the heap
 	}
 	return f.finish()
 }

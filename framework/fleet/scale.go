@@ -140,7 +140,7 @@ func (f *Fleet) drainBusy(surplus int) {
 	for _, m := range f.order {
 		least = min(least, m.Spec.Slots)
 		if m.supplied && m.State == Open && m.Spec.Slots <= surplus && m.readiness() == closeBusy {
-			h = append(h, prospect{m, f.burden(m)})
+			h = append(h, prospect{m, f.burden(m), m.number})
 		}
 	}
 	f.drains, f.roster.smallest = h, least
@@ -157,10 +157,11 @@ func (f *Fleet) drainBusy(surplus int) {
 type prospect struct {
 	m      *member
 	burden float64
+	number int // of m
 }
 
 func (p *prospect) before(o *prospect) bool {
-	return p.burden < o.burden || p.burden == o.burden && p.m.number < o.m.number
+	return p.burden < o.burden || p.burden == o.burden && p.number < o.number
 }
 
 // prospects is a heap, on top what will be empty soonest.

@@ -11,7 +11,10 @@ import (
 // hosts and time. Job i of the simulation is number i+1 of the queue.
 type batch struct {
 	q     *queue.Queue
-	jobs  []jobState
+	jobs  []Job      // the caller's
+	state []jobState // of each of them
+	stays []stay     // of the running ones
+	spare []int32    // places in stays
 	hosts map[string]*batchHost
 
 	submitted        int // jobs, from the first
@@ -27,13 +30,17 @@ type batch struct {
 	rerunnable       bool
 }
 
-// jobState is a job on its way through the simulation.
+// jobState is what has become of a job. It holds no pointers: there are millions of it.
 type jobState struct {
-	Job
 	started time.Duration
-	attempt int               // starts so far
-	places  []queue.Placement // the queue's own; not to be changed
-	host    *batchHost        // of the first of them
+	attempt int32 // starts so far
+	stay    int32 // place in stays, while it runs
+}
+
+// stay is where a job runs.
+type stay struct {
+	places []queue.Placement // the queue's own; not to be changed
+	first  *batchHost        // of the first of them
 }
 
 // batchHost is a host as the batch system sees it.
@@ -57,11 +64,7 @@ func newBatch(cfg *Config, jobs []Job) (*batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	b := &batch{q: q, jobs: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost), rerunnable: cfg.AgentMTBF > 0}
-	for i, j := range jobs {
-		b.jobs[i].Job = j
-	}
-	return b, nil
+	return &batch{q: q, jobs: jobs, state: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost), rerunnable: cfg.AgentMTBF > 0}, nil
 }
 
 // submit makes the next job pending.
@@ -101,24 +104,36 @@ func (b *batch) schedule(now time.Duration) {
 }
 
 func (b *batch) start(now time.Duration, job int, places []queue.Placement) {
-	j := &b.jobs[job]
-	j.started, j.places = now, places
-	j.attempt++
-	j.host = b.hosts[places[0].Host]
+	j, s := &b.jobs[job], &b.state[job]
+	s.started, s.stay = now, b.begin(stay{places, b.hosts[places[0].Host]})
+	s.attempt++
 	for i, p := range places {
-		b.hostOf(j, i).used += p.Slots
+		b.hostOf(s, i).used += p.Slots
 	}
 	b.pending -= j.Slots
 	b.running += j.Slots
 	b.ends.add(jobEnd{now + j.Run, job})
 }
 
-// hostOf is the host of a job's placement.
-func (b *batch) hostOf(j *jobState, placement int) *batchHost {
-	if placement == 0 {
-		return j.host
+// begin gives a stay a place.
+func (b *batch) begin(s stay) int32 {
+	if last := len(b.spare) - 1; last >= 0 {
+		at := b.spare[last]
+		b.spare = b.spare[:last]
+		b.stays[at] = s
+		return at
 	}
-	return b.hosts[j.places[placement].Host]
+	b.stays = append(b.stays, s)
+	return int32(len(b.stays) - 1)
+}
+
+// hostOf is the host of a running job's placement.
+func (b *batch) hostOf(j *jobState, placement int) *batchHost {
+	s := &b.stays[j.stay]
+	if placement == 0 {
+		return s.first
+	}
+	return b.hosts[s.places[placement].Host]
 }
 
 // nextWake is when the queue has to look at the time again.
@@ -137,16 +152,23 @@ func (b *batch) nextEnd() time.Duration {
 	return b.ends[0].at
 }
 
-// finish ends the next running job.
-func (b *batch) finish(now time.Duration) (*jobState, error) {
-	end := b.ends.take()
-	if err := b.q.Finished(date(now), queue.ID{Job: int64(end.job) + 1}, b.jobs[end.job].attempt, queue.Result{}); err != nil {
-		return nil, fmt.Errorf("end job %d: %w", end.job, err)
+// finish ends the next running job, and gives it with the time at which it started.
+func (b *batch) finish(now time.Duration) (*Job, time.Duration, error) {
+	job := b.ends.take().job
+	if err := b.finished(now, job); err != nil {
+		return nil, 0, err
 	}
-	j := &b.jobs[end.job]
-	b.leave(now, j)
+	b.leave(now, job)
 	b.changed = true
-	return j, nil
+	return &b.jobs[job], b.state[job].started, nil
+}
+
+// finished tells the queue that a job ended.
+func (b *batch) finished(now time.Duration, job int) error {
+	if err := b.q.Finished(date(now), queue.ID{Job: int64(job) + 1}, int(b.state[job].attempt), queue.Result{}); err != nil {
+		return fmt.Errorf("end job %d: %w", job, err)
+	}
+	return nil
 }
 
 // addHost makes a host known; it takes jobs once it joined.

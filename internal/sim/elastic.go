@@ -179,20 +179,23 @@ func (e *elastic) offer(now time.Duration) []fleet.Offer {
 // step gives the fleet an input and does what it decides, and what it decides
 // on the outcome of that, and so on.
 func (e *elastic) step(now time.Duration, in fleet.Input) error {
-	inputs := []fleet.Input{in}
-	for len(inputs) > 0 {
-		out := e.fleet.Step(date(now), inputs[0])
-		inputs = inputs[1:]
+	at := date(now)
+	out := e.fleet.Step(at, in)
+	var heard []fleet.Input // what the fleet hears of what it decided
+	for next := 0; ; next++ {
 		for _, effect := range out.Effects {
 			e.busy = true
 			more, err := e.perform(now, effect)
 			if err != nil {
 				return err
 			}
-			inputs = append(inputs, more...)
+			heard = append(heard, more...)
 		}
+		if next == len(heard) {
+			return nil
+		}
+		out = e.fleet.Step(at, heard[next])
 	}
-	return nil
 }
 
 // perform does one thing and tells what the fleet hears of it.

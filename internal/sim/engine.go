@@ -178,11 +178,11 @@ func (e *engine) until(limit time.Duration) error {
 // events handles what happens at one time: ends before joins before submissions.
 func (e *engine) events(at time.Duration) error {
 	for e.batch.nextEnd() == at {
-		j, err := e.batch.finish(at)
+		j, started, err := e.batch.finish(at)
 		if err != nil {
 			return err
 		}
-		e.meter.end(at, j)
+		e.meter.end(at, j, started)
 		e.stalled = 0
 	}
 	for e.fleet.next() == at {

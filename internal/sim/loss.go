@@ -92,17 +92,17 @@ func (b *batch) die(now time.Duration, name string) error {
 		return fmt.Errorf("lose host: %w", err)
 	}
 	for _, i := range lost {
-		j := &b.jobs[i]
-		if j.places[0].Host != name {
-			if err := b.q.Finished(date(now), queue.ID{Job: int64(i) + 1}, j.attempt, queue.Result{}); err != nil {
-				return fmt.Errorf("end job %d: %w", i, err)
+		j, s := &b.jobs[i], &b.state[i]
+		if b.stays[s.stay].places[0].Host != name {
+			if err := b.finished(now, i); err != nil {
+				return err
 			}
 		}
-		b.leave(now, j)
+		b.leave(now, i)
 		b.pending += j.Slots
-		b.lost += float64(j.Slots) * (now - j.started).Seconds()
-		if b.reruns++; j.attempt >= maxReruns {
-			return fmt.Errorf("%w: job %d was lost with its agent %d times: it runs too long for agents that are lost so often", ErrConfig, i, j.attempt)
+		b.lost += float64(j.Slots) * (now - s.started).Seconds()
+		if b.reruns++; s.attempt >= maxReruns {
+			return fmt.Errorf("%w: job %d was lost with its agent %d times: it runs too long for agents that are lost so often", ErrConfig, i, s.attempt)
 		}
 	}
 	delete(b.hosts, name)
@@ -114,7 +114,7 @@ func (b *batch) die(now time.Duration, name string) error {
 func (b *batch) evict(host string) []int {
 	var lost []int
 	b.ends = slices.DeleteFunc(b.ends, func(end jobEnd) bool {
-		held := slices.ContainsFunc(b.jobs[end.job].places, func(p queue.Placement) bool { return p.Host == host })
+		held := slices.ContainsFunc(b.stays[b.state[end.job].stay].places, func(p queue.Placement) bool { return p.Host == host })
 		if held {
 			lost = append(lost, end.job)
 		}
@@ -126,9 +126,10 @@ func (b *batch) evict(host string) []int {
 }
 
 // leave takes a job off its hosts.
-func (b *batch) leave(now time.Duration, j *jobState) {
-	for i, p := range j.places {
-		host := b.hostOf(j, i)
+func (b *batch) leave(now time.Duration, job int) {
+	s := &b.state[job]
+	for i, p := range b.stays[s.stay].places {
+		host := b.hostOf(s, i)
 		if host.used -= p.Slots; host.used == 0 {
 			host.idleSince = now
 		}
@@ -136,6 +137,7 @@ func (b *batch) leave(now time.Duration, j *jobState) {
 			b.draining -= p.Slots
 		}
 	}
-	j.places, j.host = nil, nil
-	b.running -= j.Slots
+	b.stays[s.stay] = stay{}
+	b.spare = append(b.spare, s.stay)
+	b.running -= b.jobs[job].Slots
 }

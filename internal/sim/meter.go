@@ -125,8 +125,8 @@ func (m *meter) passAgain(n int, each time.Duration, b *batch, allocated int) {
 }
 
 // end accounts for a job.
-func (m *meter) end(now time.Duration, j *jobState) {
-	wait := j.started - j.Submit
+func (m *meter) end(now time.Duration, j *Job, started time.Duration) {
+	wait := started - j.Submit
 	m.ended++
 	m.last = now
 	m.waits = append(m.waits, wait.Seconds())
