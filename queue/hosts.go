@@ -13,6 +13,7 @@ type Rejoin struct {
 	Kill   []Attempt // known to it, but no longer its own: it must end them
 	Signal []Signal  // its jobs that were asked to end while it could not hear
 	Stop   []Attempt // its jobs that are suspended
+	Change []Attempt // its jobs that were modified since they started
 }
 
 // Signal asks a host to end one attempt and report ExitCode.
@@ -95,6 +96,9 @@ func (q *Queue) reconcile(now time.Time, r *run, knows map[Attempt]bool, answer 
 		answer.Start = append(answer.Start, a)
 	}
 	q.find(now, e)
+	if r.modified && knows[a] {
+		answer.Change = append(answer.Change, a)
+	}
 	if r.ending {
 		answer.Signal = append(answer.Signal, Signal{a, int(r.exit), r.reason})
 	} else if r.stopped != 0 {

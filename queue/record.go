@@ -85,6 +85,7 @@ type run struct {
 	executing bool    // its host said that it runs
 	ending    bool    // its host was asked to end it
 	requeue   bool    // and it is to run again
+	modified  bool    // its job was modified since it started
 	exit      int16   // the exit code it is to have when its host is lost before it reports
 	reason    string  // why it was asked to end
 	deadline  stamp   // run limit or EndBy

@@ -25,11 +25,13 @@ func newBmodCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
 		Use: "bmod [options] job_id", Short: "Change a job",
 		Long: `Change a job or an array with the options of bsub; bmod -h lists them. With "n" at its end, as in -Wn, an option goes back
-to its default. While a job, or an element of an array, runs, -W, -t and -r can be changed.
+to its default. While a job, or an element of an array, runs, its limits (-W -t -M -c -v -p -T), the files of its output (-o -oo -e
+-eo), its memory (-R) and -r can be changed.
 
 Exit codes: 0 changed; 255 refused.`,
 		Example: `  bmod -q short -W 10 12
   bmod -wn 12                 # wait for nothing
+  bmod -M 8GB -W 240 12       # while it runs, too
   bmod -Z "./other.sh" 12`,
 	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) { return bmod(ctx, c, client) })
 }

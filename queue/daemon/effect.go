@@ -28,6 +28,10 @@ func (d *Daemon) effect(events []queue.Event) {
 			d.sendSignal(e, sigStop)
 		case queue.JobResumed:
 			d.sendSignal(e, sigCont)
+		case queue.JobModified:
+			for _, a := range d.q.Placed(e.Job.Job) {
+				d.sendChange(a)
+			}
 		case queue.JobFinished:
 			d.endTerminal(e)
 			d.wake(e.Job.Job)
@@ -58,6 +62,24 @@ func (d *Daemon) launch(s *session, job *queue.Job, a queue.Attempt, placement [
 	if job.Spec.Interactive != "" {
 		d.startTerminal(a, s.host)
 	}
+}
+
+// sendChange tells the host of an attempt what of it has changed since it was started. A host without a session is told when it joins.
+func (d *Daemon) sendChange(a queue.Attempt) {
+	job, ok := d.q.Job(a.ID)
+	if !ok || job.Attempt != a.Attempt || len(job.Placement) == 0 {
+		return
+	}
+	s := d.sessions[job.Placement[0].Host]
+	if s == nil || !s.changes {
+		return // an older host goes on with what it was told
+	}
+	limits := d.q.LimitsOf(a.ID)
+	s.send(&wire.DaemonMessage{Body: &wire.DaemonMessage_Change{Change: &wire.JobChange{
+		Attempt: attemptMessage(a), Limits: limitsMessage(&limits),
+		Stdout: expandPath(job.Spec.Stdout, a.ID), Stderr: expandPath(job.Spec.Stderr, a.ID),
+		TruncateStdout: job.Spec.TruncateStdout, TruncateStderr: job.Spec.TruncateStderr,
+	}}})
 }
 
 // giveUp ends an attempt that its host was never told of.

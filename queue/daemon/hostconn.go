@@ -46,7 +46,7 @@ func (d *Daemon) converse(conn *wire.Conn) {
 	}
 	hello := first.GetHello()
 	s := newSession(hello.GetHost(), conn)
-	s.peeks, s.speaks, s.inputs = hello.GetPeeks(), hello.GetTerminals(), hello.GetInputs()
+	s.peeks, s.speaks, s.inputs, s.changes = hello.GetPeeks(), hello.GetTerminals(), hello.GetInputs(), hello.GetChanges()
 	if err := d.join(ctx, s, hello); err != nil {
 		d.turnAway(s, err)
 		return
@@ -159,6 +159,9 @@ func (d *Daemon) catchUp(s *session, r queue.Rejoin) {
 		if job, ok := d.q.Job(a.ID); ok && job.Attempt == a.Attempt {
 			d.launch(s, &job, a, job.Placement)
 		}
+	}
+	for _, a := range r.Change {
+		d.sendChange(a)
 	}
 	for _, g := range r.Signal {
 		s.send(signal(d.endSignal(g.Attempt, g.ExitCode, g.Reason)))

@@ -35,6 +35,7 @@ type session struct {
 	fetchable chan struct{}                 // has an element when there may be some
 	inputAsks chan *wire.AskInput           // of the host
 	inputs    bool                          // it asks for input that is kept here
+	changes   bool                          // it takes changes of jobs that it runs
 }
 
 func newSession(host string, conn *wire.Conn) *session {

@@ -124,7 +124,7 @@ func (c *cgroups) newGroup(key attemptKey, memKiB int64) (*jobGroup, error) {
 	}
 	var err error
 	if memKiB > 0 {
-		err = errors.Join(writeGroupFile(g.path, "memory.max", strconv.FormatInt(memKiB<<10, 10)), writeGroupFile(g.path, "memory.oom.group", "1"))
+		err = errors.Join(g.limit(memKiB), writeGroupFile(g.path, "memory.oom.group", "1"))
 	}
 	if err == nil {
 		g.dir, err = os.Open(g.path)
@@ -133,6 +133,15 @@ func (c *cgroups) newGroup(key attemptKey, memKiB int64) (*jobGroup, error) {
 		return nil, errors.Join(fmt.Errorf("make control group: %w", err), os.Remove(g.path))
 	}
 	return g, nil
+}
+
+// limit sets how much memory the group may have; 0 = no limit.
+func (g *jobGroup) limit(memKiB int64) error {
+	text := "max"
+	if memKiB > 0 {
+		text = strconv.FormatInt(memKiB<<10, 10)
+	}
+	return writeGroupFile(g.path, "memory.max", text)
 }
 
 // outOfMemory says whether the kernel has ended the job for its memory.

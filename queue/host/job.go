@@ -59,9 +59,10 @@ type job struct {
 	reason string
 	failed bool // it never ran
 
-	kill      *killOrder    // the first one's exit code and reason count
-	abandoned chan struct{} // closed when it is to be ended before it has begun
-	discard   bool          // the job is no longer ours: nothing is written to its user's files
+	kill      *killOrder      // the first one's exit code and reason count
+	change    *wire.JobChange // that came before it was prepared
+	abandoned chan struct{}   // closed when it is to be ended before it has begun
+	discard   bool            // the job is no longer ours: nothing is written to its user's files
 
 	pressedAt time.Time // when the order in force came
 	steps     []step    // of it that are to come

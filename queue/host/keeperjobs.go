@@ -23,6 +23,9 @@ func (k *keeper) handle(f *frame) {
 	case *wire.Terminal:
 		k.terminal(body)
 		return
+	case *wire.JobChange:
+		k.change(body)
+		return
 	case *wire.Input:
 		k.inputs.answered(body)
 		return

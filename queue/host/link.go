@@ -32,6 +32,7 @@ const (
 	frameFetched                        // body
 	frameTerminal                       // body; from the keeper, too
 	frameInput                          // body
+	frameChange                         // body
 	// From the keeper.
 	frameReady    // text: the directories that it removes when it ends, NUL between them
 	frameStarted  // body
@@ -72,6 +73,8 @@ func (k frameKind) newBody() wire.Message {
 		return new(wire.Usages)
 	case frameInput:
 		return new(wire.Input)
+	case frameChange:
+		return new(wire.JobChange)
 	case frameAskInput:
 		return new(wire.AskInput)
 	default:

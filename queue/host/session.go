@@ -237,7 +237,7 @@ func (s *session) connected(d dialed, now time.Time) {
 	}()
 	hello := &wire.Hello{
 		Host: s.config.Name, Token: s.token, Session: s.secret, Version: s.config.Version, Pid: int32(os.Getpid()),
-		Location: s.config.Location, Peeks: true, Terminals: true, Inputs: true,
+		Location: s.config.Location, Peeks: true, Terminals: true, Inputs: true, Changes: true,
 	}
 	for _, key := range s.known.keys() {
 		if !s.known.entries[key].disowned {

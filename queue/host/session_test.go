@@ -274,7 +274,7 @@ func (s *story) over() error {
 func TestJoinTokenThenSession(t *testing.T) {
 	tell(t, func(s *story) {
 		first := s.connect()
-		want := &wire.Hello{Host: "h1", Token: "token", Pid: int32(os.Getpid()), Peeks: true, Terminals: true}
+		want := &wire.Hello{Host: "h1", Token: "token", Pid: int32(os.Getpid()), Peeks: true, Terminals: true, Inputs: true, Changes: true}
 		if diff := cmp.Diff(want.String(), first.String()); diff != "" {
 			t.Error(diff)
 		}

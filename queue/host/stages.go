@@ -41,6 +41,9 @@ const (
 
 // fork starts the first command of a job that is prepared.
 func (k *keeper) fork(j *job) {
+	if j.change != nil {
+		k.apply(j, j.change)
+	}
 	switch now := time.Now(); {
 	case j.kill != nil:
 		j.failKilled(now)

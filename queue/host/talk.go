@@ -54,6 +54,10 @@ func (s *session) serve(m *wire.DaemonMessage, now time.Time) error {
 		if e := s.known.entries[keyOf(body.Terminal.GetAttempt())]; e != nil && e.attended && e.ended == nil {
 			s.runner.send(&frame{kind: frameTerminal, body: body.Terminal})
 		}
+	case *wire.DaemonMessage_Change:
+		if e := s.known.entries[keyOf(body.Change.GetAttempt())]; e != nil && e.ended == nil {
+			s.runner.send(&frame{kind: frameChange, body: body.Change})
+		}
 	case *wire.DaemonMessage_Input:
 		s.input(body.Input)
 	case *wire.DaemonMessage_Fetched:
