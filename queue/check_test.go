@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,7 @@ func audit(q *Queue) error {
 	a.supply()
 	a.tree()
 	a.views()
+	a.blank()
 	if a.problems != nil {
 		return fmt.Errorf("%s", strings.Join(a.problems, "\n"))
 	}
@@ -55,6 +57,18 @@ func (a *auditor) views() {
 	for _, h := range a.q.roll {
 		h.aged = false
 		a.same("host "+h.spec.Name, got[h.page], h.view())
+	}
+}
+
+// blank checks that records which will be used again are empty, and that no class leads to one.
+func (a *auditor) blank() {
+	for i, j := range a.q.blank {
+		a.same(fmt.Sprintf("blank record %d is empty", i), reflect.ValueOf(j).Elem().IsZero(), true)
+	}
+	for _, c := range a.q.classes {
+		for _, e := range slices.Concat(c.fifo[c.first:], c.late.items) {
+			a.same("a class has a blank record", slices.Contains(a.q.blank, e.job), false)
+		}
 	}
 }
 

@@ -30,10 +30,13 @@ type class struct {
 
 	allowed map[string]bool // hosts; nil = any
 	quotas  []*quota        // that its jobs must fit into
-	// What the usable hosts could hold of it if nothing ran, as of the supply's state of changes.
-	asOf  uint64
-	room  int // slots, on all hosts or (OneHost) on the best one, and with PerHost so many on each
-	hosts int // that could hold a slot of it
+	// What the usable hosts could hold of it if nothing ran, as of the supply's state of changes: slots, on all hosts or (OneHost) on
+	// one, and with PerHost so many on each. It is not counted beyond min.
+	room int
+	asOf uint64
+	// Whether it could use all of them, likewise.
+	all     bool
+	allAsOf uint64
 
 	reasons []string // why its jobs pend, as of so many events
 	whyAsOf uint64

@@ -160,9 +160,11 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 	j.begin, j.paused = 0, false
 	j.placed++
 	r.host.seat(r)
+	r.host.begun(e.started)
 	q.take(r.host, ev.Placement[0].Slots, j.spec)
 	for i, h := range r.others {
 		h.guests = append(h.guests, r)
+		h.begun(e.started)
 		q.take(h, ev.Placement[i+1].Slots, j.spec)
 	}
 	q.setDeadline(r, cmp.Or(ev.RunLimit, j.spec.RunLimit)) // events of former versions do not tell it
@@ -194,9 +196,11 @@ func (q *Queue) vacate(e *element, at stamp) {
 	}
 	q.count(r, e.place, e.state, 0)
 	r.host.unseat(r)
+	r.host.over(e.started)
 	q.give(r.host, e.place[0].Slots, e.job.spec, at)
 	for i, h := range r.others {
 		h.guests = slices.DeleteFunc(h.guests, func(g *run) bool { return g == r })
+		h.over(e.started)
 		q.give(h, e.place[i+1].Slots, e.job.spec, at)
 	}
 	clear(r.others)

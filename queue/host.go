@@ -96,6 +96,19 @@ func (h *host) eldest() stamp {
 	return h.first
 }
 
+// begun and over keep that up to date for a job that started at a time.
+func (h *host) begun(at stamp) {
+	if h.first == 0 || at < h.first {
+		h.first = at
+	}
+}
+
+func (h *host) over(started stamp) {
+	if started == h.first {
+		h.aged = false // there may be others of that time
+	}
+}
+
 func (h *host) earliest() (first stamp) {
 	for _, runs := range [...][]*run{h.runs, h.guests} {
 		for _, r := range runs {
@@ -109,7 +122,6 @@ func (h *host) earliest() (first stamp) {
 
 // take gives slots of a host, with their memory and GPUs, to a job.
 func (q *Queue) take(h *host, slots int, s *Spec) {
-	h.aged = false
 	q.book.mark(h)
 	h.used += slots
 	h.mem += slots * q.memOf(&s.Need)
@@ -122,7 +134,6 @@ func (q *Queue) take(h *host, slots int, s *Spec) {
 }
 
 func (q *Queue) give(h *host, slots int, s *Spec, at stamp) {
-	h.aged = false
 	q.book.mark(h)
 	h.used -= slots
 	h.mem -= slots * q.memOf(&s.Need)

@@ -180,34 +180,49 @@ func (h *host) placement(n int) []Placement {
 
 const maxShared = 16
 
-// measure brings what the usable hosts could hold of a class up to date.
+// measure brings what the usable hosts could hold of a class up to date, as far as it matters: whether a job of it could start if nothing ran.
 func (q *Queue) measure(c *class) {
 	if c.asOf == q.supply.changes+1 {
 		return
 	}
-	c.asOf, c.room, c.hosts = q.supply.changes+1, 0, 0
+	c.asOf, c.room = q.supply.changes+1, 0
 	rest := 0 // of a job that is spread evenly, a host for its rest
 	for _, h := range q.supply.members {
+		if c.room >= c.min {
+			return
+		}
 		n := q.capacity(h, c)
 		switch each := c.need.PerHost; {
 		case c.need.OneHost:
-			if n < c.min {
-				continue
+			if n >= c.min {
+				c.room = n
 			}
-			c.room = max(c.room, n)
 		case each > 0 && n >= each:
 			c.room += each
 		case each > 0:
 			if n >= c.min%each {
 				rest = c.min % each
 			}
-			continue
 		default:
 			c.room += n
 		}
-		if n > 0 {
-			c.hosts++
-		}
 	}
 	c.room += rest
+}
+
+// usesAll reports whether a job of a class could use each of the usable hosts if nothing ran there.
+func (q *Queue) usesAll(c *class) bool {
+	if c.allAsOf == q.supply.changes+1 {
+		return c.all
+	}
+	least := 1
+	switch {
+	case c.need.OneHost:
+		least = c.min
+	case c.need.PerHost > 0:
+		least = c.need.PerHost
+	}
+	c.allAsOf = q.supply.changes + 1
+	c.all = !slices.ContainsFunc(q.supply.members, func(h *host) bool { return q.capacity(h, c) < least })
+	return c.all
 }

@@ -138,7 +138,7 @@ func (q *Queue) blockHosts(c *class, j *job, at stamp) {
 		q.keepEnough(c)
 		return
 	}
-	if c.hosts == len(q.supply.members) {
+	if q.usesAll(c) {
 		q.pass.closed = true
 		return
 	}

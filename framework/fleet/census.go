@@ -18,7 +18,7 @@ func (f *Fleet) census() *census {
 	if c.valid {
 		return c
 	}
-	*c = census{valid: true, supply: f.roster.slots, free: c.free[:0], idle: c.idle[:0]}
+	*c = census{valid: true, supply: f.roster.slots, closed: len(f.roster.draining), free: c.free[:0], idle: c.idle[:0]}
 	roomy := f.roster.roomy
 	for _, m := range f.roster.restless {
 		for len(roomy) > 0 && roomy[0].number < m.number {

@@ -16,6 +16,7 @@ import (
 type Fleet struct {
 	cfg Config
 	rng *rand.Rand
+	kinds
 
 	members  map[string]*member
 	order    []*member      // by age, so that the same inputs give the same outputs
@@ -60,6 +61,7 @@ type member struct {
 	Host
 	number   int   // grows with age
 	settled  bool  // see roster
+	drains   bool  // where it was settled
 	view     sight // in the newest snapshot; meaningful if seen
 	seen     bool
 	at       int  // its place there
@@ -133,6 +135,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 		members: make(map[string]*member), views: make(map[string]int), perAgent: make(map[string]int), strangers: make(map[string]Update),
 		connection: connection{suppressed: true}, grouping: grouping{of: make(map[owner]*candidate)}, trouble: trouble{agents: make(map[string]penalty)},
 	}
+	f.kinds = f.cfg.kinds()
 	slices.SortFunc(restored, func(a, b Host) int {
 		if c := a.LaunchedAt.Compare(b.LaunchedAt); c != 0 {
 			return c
@@ -284,14 +287,6 @@ func (f *Fleet) forget(m *member) {
 	m.forgotten = true
 	f.order, f.roster.restless = without(m, f.order), without(m, f.roster.restless)
 	f.out.Removed = append(f.out.Removed, m.Name())
-}
-
-// without takes a member off a list in the order of age.
-func without(m *member, list []*member) []*member {
-	if at, found := slices.BinarySearchFunc(list, m.number, byAge); found {
-		return slices.Delete(list, at, at+1)
-	}
-	return list
 }
 
 func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }

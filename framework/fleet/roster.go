@@ -8,11 +8,13 @@ import (
 )
 
 // roster keeps the members that nothing is to be done about apart from the others, so that a step costs time for what changed, not for
-// all that is held. A member is settled while it is open, joined and agrees with the newest snapshot, and no question about it is
-// outstanding; time alone changes nothing about it. Whatever else may be so is restless. Both lists are in the order of age.
+// all that is held. A member is settled while it is joined, agrees with the newest snapshot, no question about it is outstanding, and it
+// is either open or closed with jobs that are to end; time alone changes nothing about it. Whatever else may be so is restless. All lists
+// are in the order of age.
 type roster struct {
 	restless []*member
-	roomy    []*member // settled, with free slots
+	roomy    []*member // settled, open, with free slots
+	draining []*member // settled, closed
 	slots    int       // of the settled ones that are supply
 	serial   uint64    // of the listing of hosts that the settled ones agree with; see queue.HostDelta
 	places   []*member // by index in that listing
@@ -31,12 +33,27 @@ func (f *Fleet) unsettle(m *member) {
 	if m.supplied {
 		r.slots -= m.Spec.Slots
 	}
-	if at, found := slices.BinarySearchFunc(r.roomy, m.number, byAge); found {
-		r.roomy = slices.Delete(r.roomy, at, at+1)
+	if m.drains {
+		r.draining = without(m, r.draining)
+	} else {
+		r.roomy = without(m, r.roomy)
 	}
-	at, _ := slices.BinarySearchFunc(r.restless, m.number, byAge)
-	r.restless = slices.Insert(r.restless, at, m)
+	r.restless = with(m, r.restless)
 	f.counted.valid = false
+}
+
+// with puts a member on a list in the order of age.
+func with(m *member, list []*member) []*member {
+	at, _ := slices.BinarySearchFunc(list, m.number, byAge)
+	return slices.Insert(list, at, m)
+}
+
+// without takes a member off a list in the order of age, if it is there.
+func without(m *member, list []*member) []*member {
+	if at, found := slices.BinarySearchFunc(list, m.number, byAge); found {
+		return slices.Delete(list, at, at+1)
+	}
+	return list
 }
 
 // settle takes those off the list of the restless about which there is nothing to be done.
@@ -46,13 +63,15 @@ func (f *Fleet) settle() {
 		if !m.quiet() {
 			return false
 		}
-		m.settled = true
+		m.settled, m.drains = true, m.State == Closed
 		if m.supplied = f.counts(m); m.supplied {
 			r.slots += m.Spec.Slots
 		}
-		if m.view.Used < m.Spec.Slots {
-			at, _ := slices.BinarySearchFunc(r.roomy, m.number, byAge)
-			r.roomy = slices.Insert(r.roomy, at, m)
+		switch {
+		case m.drains:
+			r.draining = with(m, r.draining)
+		case m.view.Used < m.Spec.Slots:
+			r.roomy = with(m, r.roomy)
 		}
 		return true
 	})
@@ -60,7 +79,18 @@ func (f *Fleet) settle() {
 }
 
 func (m *member) quiet() bool {
-	return m.State == Open && m.joined() && m.view.Closed&queue.ClosedDrain == 0 && m.askAt.IsZero()
+	if !m.joined() || !m.askAt.IsZero() {
+		return false
+	}
+	drained := m.view.Closed&queue.ClosedDrain != 0
+	switch m.State {
+	case Open:
+		return !drained
+	case Closed:
+		return drained && m.view.Used > 0 && !m.command.done.IsZero()
+	default:
+		return false
+	}
 }
 
 // shows says whether the listing has the member where it had it before.

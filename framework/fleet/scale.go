@@ -38,17 +38,19 @@ func (f *Fleet) reopen() {
 		return
 	}
 	var closed []*member
-	for _, m := range f.roster.restless {
-		if m.State == Closed && f.reopenable(m) {
-			closed = append(closed, m)
+	for _, some := range [...][]*member{f.roster.draining, f.roster.restless} {
+		for _, m := range some {
+			if m.State == Closed && f.reopenable(m) {
+				closed = append(closed, m)
+			}
 		}
 	}
 	// Those that will be held longest anyway and still have room: a full one adds to the supply, but starts no job.
-	slices.SortStableFunc(closed, func(a, b *member) int {
+	slices.SortFunc(closed, func(a, b *member) int {
 		fullA, fullB := a.view.Used >= a.Spec.Slots, b.view.Used >= b.Spec.Slots
 		switch {
 		case fullA == fullB:
-			return cmp.Compare(f.burden(b), f.burden(a))
+			return cmp.Or(cmp.Compare(f.burden(b), f.burden(a)), cmp.Compare(a.number, b.number))
 		case fullA:
 			return 1
 		default:
