@@ -22,6 +22,7 @@ type Status struct {
 	Wanted   int `json:"wanted"`   // would be taken if it were offered
 	Coming   int `json:"coming"`   // not there yet, but to be awaited; see fleet.Holding
 	Withheld int `json:"withheld"` // left to others, because the first pending job could not start even with them
+	Need     int `json:"need"`     // slots of the job that hosts are gathered for, if that is not the first; see fleet.Holding
 
 	OffersAccepted int `json:"offersAccepted"`
 	OffersDeclined int `json:"offersDeclined"`
@@ -50,7 +51,7 @@ func (o *owner) publish() {
 		Connected: o.session != nil, Suppressed: stats.Suppressed, Hosts: hosts,
 		Joined: stats.Hosts[fleet.Open] + stats.Hosts[fleet.Closed],
 		Goal:   stats.Goal, Supply: stats.Supply, InFlight: stats.InFlight, Wanted: stats.Wanted,
-		Withheld: stats.Withheld, Coming: stats.Coming, Declined: o.fleet.Declined(),
+		Withheld: stats.Withheld, Coming: stats.Coming, Need: stats.Need, Declined: o.fleet.Declined(),
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

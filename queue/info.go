@@ -18,7 +18,7 @@ func (q *Queue) Load() Load {
 	q.eachEligible(func(c *class, n int) {
 		l.Pending += n * c.min
 		weighted += n * c.min * c.queue.weight
-		if r := (rank{c, c.head()}); first.class == nil || classBefore(r, first) {
+		if r := (rank{c, c.head()}); n > 0 && (first.class == nil || classBefore(r, first)) {
 			first = r
 		}
 	})
@@ -32,7 +32,8 @@ func (q *Queue) Load() Load {
 	return l
 }
 
-// eachEligible calls f for each class with the number of its jobs that its quotas and the limits of its job groups let start.
+// eachEligible calls f for each class with the number of its jobs that its quotas and the limits of its job groups let start: none of
+// those that could start only if others before them do not.
 func (q *Queue) eachEligible(f func(c *class, n int)) {
 	var limited []rank
 	for _, c := range q.live {
@@ -50,10 +51,25 @@ func (q *Queue) eachEligible(f func(c *class, n int)) {
 	slices.SortFunc(limited, compareRanks)
 	left := quotas{slots: map[*quota]int{}, jobs: map[*group]int{}}
 	for _, r := range limited {
-		if n := left.take(r.class); n > 0 {
+		if n := left.take(r.class); n > 0 || r.class.free() {
 			f(r.class, n)
 		}
 	}
+}
+
+// free reports whether limits let a job of the class start, as long as no other does.
+func (c *class) free() bool {
+	for _, l := range c.quotas {
+		if l.most-l.held < c.min {
+			return false
+		}
+	}
+	for g := c.group; g != nil; g = g.parent {
+		if g.limit != noLimit && g.started >= g.limit {
+			return false
+		}
+	}
+	return true
 }
 
 // quotas is what limits leave.
@@ -115,6 +131,7 @@ func (q *Queue) AppendDemand(out []Demand, most int) []Demand {
 		k := key{c.need, c.min}
 		if pos, ok := at[k]; ok {
 			out[pos].Count += n
+			out[pos].Behind = out[pos].Behind && n == 0
 			continue
 		}
 		if most > 0 && len(out) == before+most {
@@ -123,7 +140,12 @@ func (q *Queue) AppendDemand(out []Demand, most int) []Demand {
 		if at != nil {
 			at[k] = len(out)
 		}
-		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: n, Strict: !q.cfg.Backfill})
+		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: n, Strict: !q.cfg.Backfill, Behind: n == 0})
+	}
+	for i := range out[before:] {
+		if d := &out[before+i]; d.Behind {
+			d.Count = 1
+		}
 	}
 	return out
 }

@@ -22,6 +22,9 @@ type Demand struct {
 	// Strict says that no later job may start on the hosts that these could use while the first of these waits for slots
 	// (but see Config.ReserveFor).
 	Strict bool `json:"strict,omitempty"`
+	// Behind says that limits (of queues, users, job groups) let none of these start, unless those before them do not. They do not
+	// count as pending in Load.
+	Behind bool `json:"behind,omitempty"`
 }
 
 // HostStatus is a host's state.

@@ -66,6 +66,7 @@ type plan struct {
 	budget  int     // slots up to the goal, but for those withheld
 	futile  bool    // all that the goal allows would start nothing yet
 	first   class   // what is missing for the first job that can not start on free slots; no unit = for none
+	jobs    int     // of its class
 	classes []class // what is missing and may be taken, in order
 }
 
@@ -104,13 +105,17 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 	}
 	free = slices.Clone(free)
 	missing := 0
-	for _, d := range f.snap.Demand[:min(len(f.snap.Demand), maxClasses)] {
+	for _, d := range f.demand() {
 		c := f.classOf(d)
+		rest := c.restOf(free)
 		free = c.settle(free)
 		if c.left > 0 && p.first.unit == 0 {
-			p.first = c
+			p.first, p.jobs = c, d.Count
 			if p.budget <= 0 {
 				return p
+			}
+			if rest.left > 0 {
+				p.classes = append(p.classes, rest)
 			}
 		}
 		if c.left > 0 {
@@ -119,6 +124,9 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 		}
 		if missing >= p.budget && len(p.classes) > 1 {
 			break
+		}
+		if p.first.unit != 0 && f.holds(&p.first) {
+			return p
 		}
 	}
 	if p.budget <= 0 {
@@ -146,7 +154,7 @@ func (p *plan) heldFor(f *Fleet) int {
 // them: too many are in use by others, and no later job may pass. They are better left with Mesos until enough have become
 // free. Not so where Mesos had less to give than the goal: then what can be had is gathered.
 func (f *Fleet) futile(supply int, free []room) bool {
-	if len(f.snap.Demand) == 0 || f.scarceUntil.After(f.now) {
+	if len(f.snap.Demand) == 0 || f.scarceUntil.After(f.now) || f.isVain(f.snap.Demand[0]) {
 		return false
 	}
 	d := f.snap.Demand[0]
@@ -156,8 +164,8 @@ func (f *Fleet) futile(supply int, free []room) bool {
 	c := f.classOf(d)
 	usable := max(0, f.goal-supply)
 	for i := range free {
-		if c.suits(free[i].m) {
-			usable += free[i].slots
+		if free[i].empty || c.suits(free[i].m) {
+			usable += free[i].slots // or it can make way
 		}
 	}
 	return usable < d.Slots && d.Slots <= f.goal
@@ -198,6 +206,18 @@ func (c class) ofOne() class {
 	c.left = c.job
 	if c.tile > 0 {
 		c.tile = c.unit
+	}
+	return c
+}
+
+// restOf is what one job that is spread evenly still lacks, if that is only a host for its rest: that may be a smaller one.
+func (c class) restOf(free []room) class {
+	if c.tile == 0 {
+		return class{}
+	}
+	c = c.ofOne()
+	if c.settle(slices.Clone(free)); c.left >= c.unit {
+		return class{}
 	}
 	return c
 }
@@ -282,7 +302,7 @@ func short(name string) string {
 
 // useless says that no pending job could run on m, though some are pending.
 func (f *Fleet) useless(m *member) bool {
-	demand := f.snap.Demand[:min(len(f.snap.Demand), maxClasses)]
+	demand := f.demand()
 	for _, d := range demand {
 		if c := f.classOf(d); c.suits(m) {
 			return false

@@ -44,8 +44,12 @@ type Fleet struct {
 	maintenance
 	age
 	first     first
-	idling    bool // as of the newest goal: see futile
-	withheld  int  // see Stats
+	focus     focus
+	vain      map[class]vain
+	held      held
+	offered   map[string]Resources // by agent: what it offered last, since the last revive
+	idling    bool                 // as of the newest goal: see futile
+	withheld  int                  // see Stats
 	largest   largest
 	numbering int // of commands
 	added     int // members so far
@@ -116,6 +120,9 @@ type Holding struct {
 	// Coming is what is not there yet, but will be when the first pending job can start with it: in flight, withheld, or
 	// wanted and not known to be scarce. The batch system does well to let no later job pass meanwhile.
 	Coming int
+	// Need is the slots of the first pending job that hosts are gathered for, where the first of all can not be served; 0 = that
+	// is it.
+	Need int
 }
 
 // Stats is the fleet in numbers; all but Hosts in slots.
@@ -212,6 +219,10 @@ func (f *Fleet) Holding() Holding {
 	c := f.census()
 	h := Holding{Supply: c.supply, InFlight: c.inFlight, Withheld: f.withheld}
 	h.Coming = h.InFlight
+	if len(f.snap.Demand) > 0 && f.isVain(f.snap.Demand[0]) {
+		h.Need = f.nextNeed()
+		return h
+	}
 	if !f.scarceUntil.After(f.now) {
 		h.Coming = max(h.InFlight, f.goal-h.Supply+h.InFlight)
 	}

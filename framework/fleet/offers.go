@@ -22,7 +22,10 @@ const (
 )
 
 // largest is the most that one agent offered so far.
-type largest struct{ slots, gpus int }
+type largest struct {
+	slots int
+	Resources
+}
 
 // candidate is all the offers of one agent for one role.
 type candidate struct {
@@ -106,9 +109,28 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 			continue
 		}
 		f.largest.slots = max(f.largest.slots, f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}))
-		f.largest.gpus = max(f.largest.gpus, c.free.GPUs)
+		l := &f.largest.Resources
+		l.CPUs, l.MemMiB, l.DiskMiB, l.GPUs = max(l.CPUs, c.free.CPUs), max(l.MemMiB, c.free.MemMiB), max(l.DiskMiB, c.free.DiskMiB), max(l.GPUs, c.free.GPUs)
 	}
+	f.noteOffered(candidates)
 	return f.spare(candidates, offers)
+}
+
+// noteOffered remembers the most that each agent offered for one role, while a job waits that gets no hosts.
+func (f *Fleet) noteOffered(candidates []*candidate) {
+	if f.first.since.IsZero() || f.now.Sub(f.first.since) < growAfter {
+		return
+	}
+	if f.offered == nil {
+		f.offered = make(map[string]Resources)
+	}
+	seen := make(map[string]bool, len(candidates))
+	for _, c := range candidates {
+		if old := f.offered[c.agent]; !seen[c.agent] || c.free.CPUs > old.CPUs {
+			f.offered[c.agent] = c.free
+		}
+		seen[c.agent] = true
+	}
 }
 
 func (r *Resources) add(o Resources) {
@@ -195,6 +217,9 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 	for i, c := range candidates {
 		wastes := c.free.GPUs > 0 && s.gpus == 0
 		n := f.capacity(c, s)
+		if c.revocable && f.narrow(c, s, n) {
+			continue
+		}
 		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !c.kind(s) || !f.usable(c) {
 			continue
 		}
@@ -282,6 +307,9 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		}
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
+	if _, noted := f.offered[c.agent]; noted {
+		f.offered[c.agent] = free.free
+	}
 	h := Host{
 		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
 		Reason: "offer taken", RevocableMem: c.revocableMem,

@@ -26,6 +26,7 @@ func (f *Fleet) scale() {
 		f.withheld = max(0, f.goal-max(f.floor, f.census().supply))
 	}
 	f.makeRoom(&p)
+	f.gather(&p)
 }
 
 // reopen cancels drains, before any offer is taken, as long as the goal and the pending jobs call for slots.
@@ -267,7 +268,7 @@ func (f *Fleet) closeUseless() {
 			continue
 		}
 		counted := f.counts(m)
-		if counted && (supply-m.Spec.Slots < f.floor || !idle && (supply < f.goal || !f.useless(m))) {
+		if counted && (supply-m.Spec.Slots < f.floor || !idle && !f.useless(m)) {
 			continue
 		}
 		if counted {
@@ -281,8 +282,7 @@ func (f *Fleet) closeUseless() {
 // room for hosts that suit it and those that are there do not suffice: idle ones soon, others when the job has waited for the idle
 // timeout.
 func (f *Fleet) makeRoom(p *plan) {
-	short := f.lacksRoom(p)
-	if short <= 0 {
+	if !f.lacksRoom(p) {
 		return
 	}
 	missing, gain := p.first.ofOne(), f.unused()
@@ -308,10 +308,12 @@ func (f *Fleet) makeRoom(p *plan) {
 		return
 	}
 	slices.SortStableFunc(chosen, f.emptiestFirst)
+	short := missing.left - f.unused()
 	for _, m := range chosen {
 		if short <= 0 {
 			return
 		}
+		f.keepFor(p.first)
 		f.close(m, CauseRoom, "its slots are needed for a job that does not fit it")
 		short -= m.Spec.Slots
 	}
@@ -320,18 +322,15 @@ func (f *Fleet) makeRoom(p *plan) {
 // unused is how many slots the goal allows beyond the supply.
 func (f *Fleet) unused() int { return max(f.goal-f.census().supply, 0) }
 
-// lacksRoom gives the slots that the goal lacks for a host that serves the first pending job.
-func (f *Fleet) lacksRoom(p *plan) int {
+// lacksRoom says whether the goal lacks slots for hosts that serve the first pending job.
+func (f *Fleet) lacksRoom(p *plan) bool {
 	c := &p.first
-	if !f.fresh() || c.unit == 0 || c.job > f.goal || !f.plausible(*c) {
-		return 0
-	}
-	return c.least() - f.unused()
+	return f.fresh() && c.unit > 0 && c.job > f.unused() && c.job <= f.goal && f.plausible(*c)
 }
 
 // plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
 func (f *Fleet) plausible(c class) bool {
-	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit*c.need.gpus <= f.largest.gpus
+	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit <= f.capacity(&candidate{free: f.largest.Resources}, c.need)
 }
 
 // growAfter is how long a host must have been idle, and a job pending that can not use it, before it makes way for a larger
@@ -344,19 +343,26 @@ func (f *Fleet) grow(p *plan, candidates []*candidate) {
 	if p.total() == 0 || f.now.Sub(f.first.since) < growAfter {
 		return
 	}
-	blocked := make(map[string]int) // slots that an agent could still give
-	for _, c := range candidates {
-		if n := f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}); n > 0 && !c.taken && !c.revocable && f.perAgent[c.agent] >= f.cfg.HostsPerAgent {
-			blocked[c.agent] += n
+	c := p.classes[0]
+	if c.job == 0 {
+		c.job = c.left // of the floor
+	}
+	blocked := make(map[string]bool)
+	for _, o := range candidates {
+		if f.capacity(o, c.need) > 0 && !o.taken && !o.revocable && f.perAgent[o.agent] >= f.cfg.HostsPerAgent {
+			blocked[o.agent] = true
 		}
 	}
 	missing := p.budget
 	for _, m := range f.order {
-		n := blocked[m.Agent]
 		if missing <= 0 {
 			return
 		}
-		if n == 0 || m.State != Open || !m.seen || m.view.Used > 0 || f.snap.At.Sub(m.view.IdleSince) < growAfter {
+		if !blocked[m.Agent] || m.State != Open || !f.idlesFor(m, growAfter) {
+			continue
+		}
+		n := f.gain(c, m)
+		if n <= 0 {
 			continue
 		}
 		f.close(m, CauseGrow, "a larger host is needed on its agent")

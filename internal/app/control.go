@@ -24,7 +24,7 @@ var _ supplier = supply{}
 // Supply is what the fleet holds.
 func (s supply) Supply() fleet.Holding {
 	status := s.Status()
-	return fleet.Holding{Supply: status.Supply, InFlight: status.InFlight, Withheld: status.Withheld, Coming: status.Coming}
+	return fleet.Holding{Supply: status.Supply, InFlight: status.InFlight, Withheld: status.Withheld, Coming: status.Coming, Need: status.Need}
 }
 
 // Status is the system now.

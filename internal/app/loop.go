@@ -97,7 +97,7 @@ func (l *loop) step(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	load := controller.Load{Supply: held.Supply, InFlight: held.InFlight, Withheld: held.Withheld}
+	load := controller.Load{Supply: held.Supply, InFlight: held.InFlight, Withheld: held.Withheld, FirstNeed: held.Need}
 	record, fresh := l.record(snapshot, err, load)
 	if l.observer != nil {
 		l.observer(record)
@@ -126,7 +126,7 @@ func (l *loop) record(snapshot queue.Snapshot, err error, load controller.Load) 
 	if err == nil {
 		l.polled, l.load, l.held = now, snapshot.Load, slots(snapshot.Hosts)
 		if !l.paused {
-			load.Running, load.Pending, load.FirstNeed = snapshot.Load.Running, snapshot.Load.Pending, snapshot.Load.FirstNeed
+			load.Running, load.Pending, load.FirstNeed = snapshot.Load.Running, snapshot.Load.Pending, max(snapshot.Load.FirstNeed, load.FirstNeed)
 			load.InFlight = min(load.InFlight, load.Supply)
 			load.Draining, load.Weight = draining(snapshot.Hosts), snapshot.Load.PendingWeight
 			record, err = l.controller.Step(now, load)

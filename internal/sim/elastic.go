@@ -126,6 +126,7 @@ func (e *elastic) steer(now time.Duration, goal int) error {
 	}
 	held := e.fleet.Holding()
 	e.sum.supply, e.sum.inFlight, e.sum.withheld = held.Supply, held.InFlight, held.Withheld
+	e.sum.need = held.Need
 	e.batch.q.Await(held.Coming)
 	return nil
 }

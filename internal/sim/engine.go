@@ -233,7 +233,7 @@ func (e *engine) decide() error {
 func (e *engine) measure() controller.Load {
 	held := e.fleet.totals()
 	load := controller.Load{
-		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: e.batch.load.FirstNeed,
+		Running: e.batch.running, Pending: e.batch.pending, FirstNeed: max(e.batch.load.FirstNeed, held.need),
 		Supply: held.supply, InFlight: held.inFlight, Withheld: held.withheld, Draining: e.batch.draining,
 	}
 	if len(e.cfg.Queues) > 0 { // else they are the default ones, which weigh 1

@@ -39,6 +39,7 @@ var (
 type totals struct {
 	supply, inFlight   int // slots, as the supplier sees them
 	withheld           int // slots that it leaves alone until they are of use
+	need               int // slots of the job that it gathers for, if that is not the first
 	allocated          int // slots of all hosts that were launched and not released
 	launches           int
 	accepted, declined int // offers

@@ -1,0 +1,284 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sluice/queue"
+)
+
+const (
+	// gatherEvery is between two looks at what keeps the focus from being served.
+	gatherEvery = 5 * time.Second
+	// heldFor is for how long nothing else is taken after hosts have made way for the focus.
+	heldFor = time.Minute
+	// vainFor is for how long a class that was gathered for in vain makes way for others, if they do not come to rest before. It
+	// doubles each time, up to vainMax.
+	vainFor = 30 * time.Minute
+	vainMax = 4 * time.Hour
+	maxVain = 1000
+)
+
+// focus is the class that hosts are gathered for: the first that can not start on what is free, of those that are not vain.
+type focus struct {
+	class class // its kind
+	jobs  int
+	lacks int       // the fewest slots that one of its jobs has lacked, were all hosts empty
+	since time.Time // when that was, or one of its jobs started
+	next  time.Time // look
+	swept int       // how often all idle hosts have made way
+}
+
+// vain is a class that was gathered for without success, while others had to wait. Its jobs may need what no agent has, or what others
+// hold.
+type vain struct {
+	until time.Time // before that nothing is taken for it
+	times int
+}
+
+// kind is what stays of a class when its jobs come and go.
+func (c class) kind() class {
+	c = c.ofOne()
+	c.left = 0
+	return c
+}
+
+// demand is what the pending jobs need, without those of vain classes; these leave room within limits for those behind them.
+func (f *Fleet) demand() []queue.Demand {
+	all := f.snap.Demand[:min(len(f.snap.Demand), maxClasses)]
+	if len(f.vain) == 0 && !slices.ContainsFunc(all, func(d queue.Demand) bool { return d.Behind }) {
+		return all
+	}
+	passed := slices.ContainsFunc(all, f.isVain)
+	left := make([]queue.Demand, 0, len(all))
+	for _, d := range all {
+		if !f.isVain(d) && (passed || !d.Behind) {
+			left = append(left, d)
+		}
+	}
+	return left
+}
+
+func (f *Fleet) isVain(d queue.Demand) bool {
+	return len(f.vain) > 0 && f.vain[f.classOf(d).kind()].until.After(f.now)
+}
+
+// nextNeed is the slots of the first pending job that is not vain.
+func (f *Fleet) nextNeed() int {
+	for _, d := range f.demand() {
+		return d.Slots
+	}
+	return 0
+}
+
+// patience is how long the focus may lack hosts before others make way for it.
+func (f *Fleet) patience() time.Duration {
+	return backoff(time.Minute, f.vain[f.focus.class].times, 4*time.Minute)
+}
+
+// gather finds out whether the focus waits only for jobs to end, or for hosts that it will never get as long as those that are there
+// stay: first idle ones make way for it, then others, and when that was in vain, it makes way for the class after it.
+func (f *Fleet) gather(p *plan) {
+	if p.first.unit == 0 {
+		f.focus = focus{}
+		if !slices.ContainsFunc(f.snap.Demand, func(d queue.Demand) bool { return !f.isVain(d) }) {
+			f.relent()
+		}
+		return
+	}
+	o := &f.focus
+	kind := p.first.kind()
+	if kind != o.class {
+		*o = focus{class: kind, lacks: p.first.job, since: f.now}
+	}
+	switch {
+	case p.futile:
+		o.since = f.now
+	case p.jobs < o.jobs:
+		o.since = f.now
+		delete(f.vain, kind)
+	}
+	o.jobs = p.jobs
+	if f.now.Sub(o.since) < f.patience() || o.next.After(f.now) {
+		return
+	}
+	o.next = f.now.Add(gatherEvery)
+	missing, busy := p.first.ofOne(), false
+	for _, m := range f.order {
+		if f.counts(m) {
+			busy = busy || m.view.Used > 0
+			missing.left -= missing.fit(&room{m: m, slots: m.Spec.Slots, empty: true})
+			if missing.left <= 0 {
+				break
+			}
+		}
+	}
+	if missing.left < o.lacks || missing.left <= 0 && busy {
+		o.since, o.lacks, o.swept = f.now, min(o.lacks, missing.left), 0
+		return
+	}
+	stuck := f.now.Sub(o.since)
+	if missing.left <= 0 {
+		missing.left = p.first.job // it seems to fit, but does not start
+	}
+	hopes := f.reclaim(missing, stuck)
+	if stuck >= 4*f.patience()+f.cfg.ReviveMax || stuck >= 2*f.patience() && !hopes && !f.holds(&kind) {
+		f.giveWay(kind)
+	}
+}
+
+// giveWay makes the focus vain, if others wait. If they all are vain, it is their turn again.
+func (f *Fleet) giveWay(kind class) {
+	waits := func(d queue.Demand) bool { return f.classOf(d).kind() != kind }
+	if !slices.ContainsFunc(f.snap.Demand, waits) {
+		return
+	}
+	if !slices.ContainsFunc(f.snap.Demand, func(d queue.Demand) bool { return waits(d) && !f.isVain(d) }) {
+		f.relent()
+	}
+	if f.vain == nil || len(f.vain) >= maxVain {
+		f.vain = make(map[class]vain)
+	}
+	v := f.vain[kind]
+	v.until = f.now.Add(backoff(vainFor, v.times, vainMax))
+	v.times++
+	f.vain[kind] = v
+	f.focus = focus{}
+	f.counted.planned = false
+}
+
+// relent gives those that made way another chance when nobody else waits.
+func (f *Fleet) relent() {
+	for kind, v := range f.vain {
+		if v.until = (time.Time{}); len(f.snap.Demand) > 0 {
+			f.vain[kind] = v
+		} else {
+			delete(f.vain, kind)
+		}
+	}
+	f.counted.planned = false
+}
+
+// yard is an agent, as far as it is known: hosts there, and what it offered beside.
+type yard struct {
+	agent   string
+	members []*member
+	gain    int // slots of the focus that one host could hold in place of these, beyond what they could
+	busy    bool
+	fixed   bool // some can not be closed now
+}
+
+// reclaim closes hosts on agents that could hold more of the focus without them: at first only idle ones. Then, as little may be known of
+// the agents, all idle ones that the focus can not use whole, and at last all idle ones. It reports whether anything is of use to the
+// focus.
+func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
+	lacks, of := missing.left, missing.ofOne()
+	if of.job > f.goal {
+		return false
+	}
+	busyToo := stuck >= 2*f.patience()
+	hopes := missing.left < of.left
+	yards := f.yards(missing)
+	slices.SortStableFunc(yards, func(a, b *yard) int {
+		if a.busy != b.busy {
+			if a.busy {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(b.gain, a.gain)
+	})
+	for _, y := range yards {
+		hopes = hopes || y.gain > 0
+		if lacks > 0 && y.gain > 0 && !y.fixed && (busyToo || !y.busy) {
+			lacks -= y.gain
+			f.keepFor(missing)
+			f.closeAll(y.members)
+		}
+	}
+	if stuck < time.Duration(2+f.focus.swept)*f.patience() || f.focus.swept == 2 {
+		return hopes
+	}
+	f.focus.swept++
+	f.keepFor(missing)
+	for _, m := range f.order {
+		if m.State == Open && f.idlesFor(m, growAfter) && (f.focus.swept == 2 || of.fit(&room{m: m, slots: m.Spec.Slots, empty: true}) < m.Spec.Slots) {
+			hopes = true
+			f.closeAll([]*member{m})
+		}
+	}
+	return hopes
+}
+
+// held is the class for which hosts have just made way: what they leave is for no other.
+type held struct {
+	class class
+	until time.Time
+}
+
+func (f *Fleet) keepFor(c class) {
+	f.held = held{c.kind(), f.now.Add(heldFor)}
+	f.reviveFor = 0 // what was refused so far may be of use now
+}
+
+// holds says whether what may be taken is for jobs of a class only.
+func (f *Fleet) holds(c *class) bool { return f.held.until.After(f.now) && f.held.class == c.kind() }
+
+func (f *Fleet) closeAll(hosts []*member) {
+	for _, m := range hosts {
+		f.close(m, CauseGrow, "a job that waits needs another host on its agent")
+	}
+}
+
+// yards are the agents with hosts, and what one job of a class could have there.
+func (f *Fleet) yards(c class) []*yard {
+	var yards []*yard
+	at := make(map[string]*yard)
+	for _, m := range f.order {
+		if m.State == Gone {
+			continue
+		}
+		y := at[m.Agent]
+		if y == nil {
+			y = &yard{agent: m.Agent}
+			at[m.Agent] = y
+			yards = append(yards, y)
+		}
+		y.members = append(y.members, m)
+		y.busy = y.busy || m.view.Used > 0
+		y.fixed = y.fixed || m.State != Open || !m.seen || m.view.Used == 0 && !f.idlesFor(m, growAfter)
+	}
+	for _, y := range yards {
+		y.gain = f.gain(c, y.members...)
+	}
+	return yards
+}
+
+// gain is how many more slots of one job of a class one host could hold in place of some on its agent.
+func (f *Fleet) gain(c class, hosts ...*member) int {
+	c = c.ofOne()
+	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location, free: f.offered[hosts[0].Agent]}
+	use := 0
+	for _, m := range hosts {
+		r := m.Resources
+		if m.Spec.Revocable {
+			r.CPUs = 0
+		}
+		agent.free.add(r)
+		if f.counts(m) {
+			use += c.fit(&room{m: m, slots: m.Spec.Slots, empty: true})
+		}
+	}
+	n := min(f.capacity(&agent, c.need), c.left)
+	if c.tile > 0 {
+		n = min(n, c.tile)
+	}
+	if n < c.left {
+		n -= n % c.unit
+	}
+	if !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && c.need.gpus == 0 && !f.cfg.GPUAgentsForCPU {
+		n = 0
+	}
+	return n - use
+}
