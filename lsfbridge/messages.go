@@ -28,6 +28,7 @@ var lsfText = map[queue.Code]struct {
 	queue.RunLimitTooLarge: {"RUNLIMIT: Cannot exceed queue's hard limit(s)", false},
 	queue.LimitTooLarge:    {"Cannot exceed queue's hard limit(s)", true},
 	queue.ExclusiveDenied:  {"Queue does not accept EXCLUSIVE jobs", false},
+	queue.HostNotUsed:      {"Host or host group is not used by the queue", false},
 	queue.WrongState:       {"Job has not started yet", true},
 	queue.NoSuchGroup:      {"Job group does not exist", true},
 	queue.GroupExists:      {"Job group exists already", true},

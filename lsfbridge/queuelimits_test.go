@@ -14,7 +14,7 @@ func TestPrintQueueLimits(t *testing.T) {
 		CPU: 15 * time.Minute, FileKiB: 2_000_000, DataKiB: 5_000_000, StackKiB: 20480, CoreKiB: queue.NoCore,
 		MemKiB: 5_000_000, SwapKiB: 8_000_000, Processes: 50,
 	}
-	spec := queue.QueueSpec{Name: "short", RunLimit: time.Minute, JobSlots: 2, Limits: most, Users: []string{"~eve", "~bob"}}
+	spec := queue.QueueSpec{Name: "short", Terms: queue.Terms{RunLimit: time.Minute, JobSlots: 2, Limits: most}, Users: []string{"~eve", "~bob"}}
 	const recorded = `
  CPULIMIT                 RUNLIMIT                 PROCLIMIT               
  15.0 min                 1.0 min                  2

@@ -63,8 +63,9 @@ func ParseQueueQuery(args []string) (*QueueQuery, error) {
 	return q, nil
 }
 
-// Select picks the queues that the query shows, in the order in which they were given. An unknown name is a Refusal.
-func (q *QueueQuery) Select(queues []queue.QueueInfo) ([]queue.QueueInfo, error) {
+// Select picks the queues that the query shows, in the order in which they were given; machine is that of Host, "" = it is none. An
+// unknown name is a Refusal.
+func (q *QueueQuery) Select(queues []queue.QueueInfo, machine string) ([]queue.QueueInfo, error) {
 	for _, name := range q.Names {
 		if !slices.ContainsFunc(queues, func(i queue.QueueInfo) bool { return i.Name == name }) {
 			return nil, Refusal(ExplainName(name, queue.NoSuchQueue))
@@ -73,7 +74,8 @@ func (q *QueueQuery) Select(queues []queue.QueueInfo) ([]queue.QueueInfo, error)
 	return slices.DeleteFunc(slices.Clone(queues), func(i queue.QueueInfo) bool {
 		named := len(q.Names) == 0 || slices.Contains(q.Names, i.Name)
 		allowed := q.User == "" || q.User == "all" || i.Allows(q.User)
-		return !named || !allowed
+		used := q.Host == "" || q.Host == "all" || i.UsesHost(q.Host, machine)
+		return !named || !allowed || !used
 	}), nil
 }
 
@@ -91,7 +93,7 @@ func QueueLineOf(q *queue.QueueInfo) QueueLine {
 	susp := q.SSusp + q.USusp
 	return QueueLine{
 		Name: orDash(q.Name), Priority: q.Priority, Status: status, Max: limitText(q.MaxSlots),
-		User: limitText(q.UserSlots), Process: "-", Host: "-", Jobs: q.Pend + q.Run + susp, Pend: q.Pend, Run: q.Run, Susp: susp,
+		User: limitText(q.UserSlots), Process: "-", Host: limitText(q.HostSlots), Jobs: q.Pend + q.Run + susp, Pend: q.Pend, Run: q.Run, Susp: susp,
 	}
 }
 
@@ -196,7 +198,7 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	b = fmt.Appendf(b, "%3d  %3d  %-14s %4s %4s %4s %4s %5d %5d %5d %5d %5d %4d\n", q.Priority, q.Nice, l.Status,
 		l.Max, l.User, l.Process, l.Host, l.Jobs, l.Pend, l.Run, q.SSusp, q.USusp, 0)
 	b = append(b, "Interval for a host to accept two jobs is 0 seconds\n"...)
-	b = appendQueueLimits(b, q)
+	b = appendTermLimits(b, &q.Terms)
 	b = append(b, "\nSCHEDULING PARAMETERS\n"+thresholds+"\n"...)
 	if !q.NoExclusive {
 		b = append(b, "SCHEDULING POLICIES:  EXCLUSIVE\n\n"...)
@@ -204,10 +206,15 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	if len(q.Users) == 0 {
 		b = append(b, "USERS:  all users\n"...)
 	} else {
-		b = fmt.Appendf(b, "USERS: %s \n", printable(queueUsers(q.Users)))
+		b = fmt.Appendf(b, "USERS: %s \n", printable(allBut(q.Users)))
 	}
-	b = append(b, "HOSTS:  all hosts used by the LSF Batch system\n"...)
-	if text := queueResReq(q); text != "" {
+	if len(q.Hosts) == 0 {
+		b = append(b, "HOSTS:  all hosts used by the LSF Batch system\n"...)
+	} else {
+		b = fmt.Appendf(b, "HOSTS:  %s \n", printable(allBut(q.Hosts)))
+	}
+	b = appendCommands(b, &q.Terms)
+	if text := termsResReq(&q.Terms); text != "" {
 		b = fmt.Appendf(b, "RES_REQ:  %s\n", text)
 	}
 	if q.Rerunnable {
@@ -216,48 +223,63 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	if q.RequeueExit != (queue.ExitSet{}) {
 		b = fmt.Appendf(b, "REQUEUE_EXIT_VALUES:  %s\n", q.RequeueExit)
 	}
+	if q.JobStarter != "" {
+		b = fmt.Appendf(b, "JOB_STARTER:  %s\n", printable(q.JobStarter))
+	}
 	return append(b, '\n')
 }
 
-// queueUsers are those of a queue in LSF's words.
-func queueUsers(users []string) string {
-	text := strings.Join(users, " ")
-	if !slices.ContainsFunc(users, func(name string) bool { return !strings.HasPrefix(name, "~") }) {
+// appendCommands are the lines of the commands before and after jobs.
+func appendCommands(b []byte, t *queue.Terms) []byte {
+	if t.PreExec != "" {
+		b = fmt.Appendf(b, "PRE_EXEC:  %s\n", printable(t.PreExec))
+	}
+	if t.PostExec != "" {
+		b = fmt.Appendf(b, "POST_EXEC:  %s\n", printable(t.PostExec))
+	}
+	return b
+}
+
+// allBut are the users or hosts of a queue in LSF's words.
+func allBut(names []string) string {
+	text := strings.Join(names, " ")
+	if !slices.ContainsFunc(names, func(name string) bool { return !strings.HasPrefix(name, "~") }) {
 		return "all " + text
 	}
 	return text
 }
 
-// queueResReq is the resource requirement of a queue for jobs that have none.
-func queueResReq(q *queue.QueueInfo) string {
-	text := FormatResReq(q.NeedDefault)
-	if q.MemDefault == 0 {
+// termsResReq is the resource requirement for jobs that have none.
+func termsResReq(t *queue.Terms) string {
+	text := FormatResReq(t.NeedDefault)
+	if t.MemDefault == 0 {
 		return text
 	}
-	mem := "rusage[mem=" + strconv.Itoa(q.MemDefault)
+	mem := "rusage[mem=" + strconv.Itoa(t.MemDefault)
 	if rest, more := strings.CutPrefix(text, "rusage["); more {
 		return mem + ":" + rest
 	}
 	return strings.TrimSpace(mem + "] " + text)
 }
 
-func appendQueueLimits(b []byte, q *queue.QueueInfo) []byte {
+// appendTermLimits are the paragraphs of limits of jobs.
+func appendTermLimits(b []byte, t *queue.Terms) []byte {
 	slots := ""
-	if q.JobSlots > 0 {
-		slots = strconv.Itoa(q.JobSlots)
+	if t.JobSlots > 0 {
+		slots = strconv.Itoa(t.JobSlots)
 	}
-	if q.SlotsDefault > 0 {
-		slots = strings.TrimSuffix(strconv.Itoa(q.SlotsDefault)+" "+slots, " ")
+	if t.SlotsDefault > 0 {
+		slots = strings.TrimSuffix(strconv.Itoa(t.SlotsDefault)+" "+slots, " ")
 	}
-	if q.LeastJob > 0 {
-		slots = strings.TrimSuffix(strconv.Itoa(q.LeastJob)+" "+slots, " ")
+	if t.LeastJob > 0 {
+		slots = strings.TrimSuffix(strconv.Itoa(t.LeastJob)+" "+slots, " ")
 	}
-	preset := limitBlock(q.RunDefault, "", &q.DefaultLimits)
+	preset := limitBlock(t.RunDefault, "", &t.DefaultLimits)
 	if preset == "" {
-		return append(b, limitBlock(q.RunLimit, slots, &q.Limits)...)
+		return append(b, limitBlock(t.RunLimit, slots, &t.Limits)...)
 	}
 	b = append(b, "\nDEFAULT LIMITS:\n"+preset...)
-	if most := limitBlock(q.RunLimit, slots, &q.Limits); most != "" {
+	if most := limitBlock(t.RunLimit, slots, &t.Limits); most != "" {
 		b = append(b, "\nMAXIMUM LIMITS:\n"+most...)
 	}
 	return b

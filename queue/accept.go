@@ -11,10 +11,5 @@ func (s *queueState) fill(spec *Spec) {
 	if spec.MaxSlots == 0 {
 		spec.MaxSlots = spec.MinSlots
 	}
-	need, slots := &s.spec.NeedDefault, max(spec.MinSlots, 1)
-	spec.Need.MemMiB = cmp.Or(spec.Need.MemMiB, need.MemMiB, (s.spec.MemDefault+slots-1)/slots)
-	spec.Need.GPUs = cmp.Or(spec.Need.GPUs, need.GPUs)
-	if !spec.Need.OneHost && spec.Need.PerHost == 0 && spec.MaxSlots > 1 {
-		spec.Need.OneHost, spec.Need.PerHost = need.OneHost, need.PerHost
-	}
+	s.spec.fill(spec)
 }

@@ -10,7 +10,8 @@ import (
 
 func TestQueueFillsInWhatAJobLeavesOpen(t *testing.T) {
 	q := newQueue(t, queue.Config{Queues: []queue.QueueSpec{{
-		Name: "strict", LeastJob: 2, SlotsDefault: 3, JobSlots: 4, NeedDefault: queue.Need{MemMiB: 7, GPUs: 1, OneHost: true},
+		Name:  "strict",
+		Terms: queue.Terms{LeastJob: 2, SlotsDefault: 3, JobSlots: 4, NeedDefault: queue.Need{MemMiB: 7, GPUs: 1, OneHost: true}},
 	}}, DefaultQueues: []string{"strict"}}, 0, 0)
 	id := submit(t, q, queue.Spec{User: "ann", Command: "true"})
 	job, _ := q.Job(id)
@@ -26,7 +27,7 @@ func TestQueueFillsInWhatAJobLeavesOpen(t *testing.T) {
 	if job, _ = q.Job(id); job.Spec.MinSlots != 3 {
 		t.Errorf("modified to %+v, want the queue's", *job.Spec)
 	}
-	whole := newQueue(t, queue.Config{Queues: []queue.QueueSpec{{Name: "a", Default: true, MemDefault: 10}}}, 0, 0)
+	whole := newQueue(t, queue.Config{Queues: []queue.QueueSpec{{Name: "a", Default: true, Terms: queue.Terms{MemDefault: 10}}}}, 0, 0)
 	if job, _ := whole.Job(submit(t, whole, simple(4))); job.Spec.Need.MemMiB != 3 {
 		t.Errorf("each of 4 slots needs %d MiB, want a fourth of 10", job.Spec.Need.MemMiB)
 	}
@@ -95,7 +96,7 @@ func TestMaxPending(t *testing.T) {
 // A changed configuration holds for what pends, at once; what runs goes on as it began.
 func TestReconfigure(t *testing.T) {
 	cfg := queue.Config{Queues: []queue.QueueSpec{
-		{Name: "normal", Default: true}, {Name: "night", MaxSlots: 1, RunLimit: time.Hour},
+		{Name: "normal", Default: true}, {Name: "night", MaxSlots: 1, Terms: queue.Terms{RunLimit: time.Hour}},
 	}}
 	q := newQueue(t, cfg, 1, 8)
 	in := func(name string) queue.ID {
@@ -137,7 +138,7 @@ func TestReconfigure(t *testing.T) {
 	}
 
 	more := cfg
-	more.Queues = []queue.QueueSpec{cfg.Queues[0], {Name: "night", MaxSlots: 2, RunLimit: time.Minute}}
+	more.Queues = []queue.QueueSpec{cfg.Queues[0], {Name: "night", MaxSlots: 2, Terms: queue.Terms{RunLimit: time.Minute}}}
 	must(t, q.Reconfigure(more))
 	if info := q.Queues()[1]; info.Open || !info.Active {
 		t.Errorf("a queue that came back is not as it was left: %+v", info)

@@ -160,7 +160,7 @@ func (a *auditor) job(j *job) {
 			startable = 0
 		}
 	}
-	if j.begin != 0 {
+	if j.begin != 0 || !j.queue.fitsOnHosts(j.spec) {
 		startable = 0
 	}
 	a.same(name+" startable", j.startable, startable)
@@ -268,6 +268,13 @@ func (a *auditor) host(h *host) {
 	}
 	if h.sole > 0 && len(h.runs)+len(h.guests) > 1 {
 		a.same(name+" exclusive", len(h.runs)+len(h.guests), 1)
+	}
+	for _, s := range append(slices.Clone(a.q.queues), a.q.strays) {
+		held := 0
+		if s.spec.HostSlots > 0 {
+			held = heldBy(h, s)
+		}
+		a.same(name+" held by queue "+s.spec.Name, h.held[s], held)
 	}
 	free := 0
 	if h.usable() && h.sole == 0 {

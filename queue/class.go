@@ -3,7 +3,6 @@ package queue
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -28,8 +27,8 @@ type class struct {
 	late  heapOf[entry] // those that came out of order
 	gone  int           // entries of jobs that left
 
-	allowed map[string]bool // hosts; nil = any
-	quotas  []*quota        // that its jobs must fit into
+	hosted hostLists // that must allow its hosts; nil = any
+	quotas []*quota  // that its jobs must fit into
 	// What the usable hosts could hold of it if nothing ran, as of the supply's state of changes: slots, on all hosts or (OneHost) on
 	// one, and with PerHost so many on each. It is not counted beyond min.
 	room int
@@ -223,6 +222,8 @@ func (q *Queue) eligible(j *job) (int32, gate) {
 		return 0, gateBegin
 	case q.cfg.MaxJobSlots > 0 && j.spec.MinSlots > q.cfg.MaxJobSlots:
 		return 0, gateTooLarge
+	case !j.queue.fitsOnHosts(j.spec):
+		return 0, gateHostLimit
 	case j.array != nil && j.array.limit > 0:
 		if n = min(n, j.array.limit-j.placed); n <= 0 {
 			return 0, gateArrayLimit
@@ -261,8 +262,8 @@ const maxIdleClasses = 1024
 
 // classOf finds or makes a job's class.
 func (q *Queue) classOf(j *job) *class {
-	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, need: j.spec.Need, group: j.group.limited()}
-	key.need.Rerunnable, key.need.Profile = j.spec.Rerunnable || j.queue.spec.Rerunnable, j.queue.spec.Profile
+	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, group: j.group.limited()}
+	key.need = j.queue.needOf(j)
 	for _, most := range [...]int{j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
 		if most > 0 {
 			key.max = max(min(key.max, most), key.min)
@@ -280,7 +281,7 @@ func (q *Queue) classOf(j *job) *class {
 	c := q.classes[key]
 	if c == nil {
 		q.forgetClasses()
-		c = &class{classKey: key, pos: -1, allowed: hostSet(key.need.Hosts), quotas: j.queue.quotas(j.user)}
+		c = &class{classKey: key, pos: -1, hosted: parseHostLists(key.need.Hosts), quotas: j.queue.quotas(j.user)}
 		c.late.less = entry.before
 		q.classes[key] = c
 	}
@@ -299,15 +300,4 @@ func (q *Queue) forgetClasses() {
 			delete(q.classes, key)
 		}
 	}
-}
-
-func hostSet(names string) map[string]bool {
-	if names == "" {
-		return nil
-	}
-	set := map[string]bool{}
-	for name := range strings.SplitSeq(names, ",") {
-		set[name] = true
-	}
-	return set
 }

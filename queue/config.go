@@ -31,10 +31,10 @@ type Config struct {
 // DefaultQueues are the queues of an installation that configures none.
 func DefaultQueues() []QueueSpec {
 	return []QueueSpec{
-		{Name: "priority", Description: "for urgent jobs", Priority: 43},
-		{Name: "short", Description: "for jobs of at most 15 minutes", Priority: 35, RunLimit: 15 * time.Minute},
-		{Name: "normal", Description: "for normal jobs", Priority: 30, Default: true},
-		{Name: "idle", Description: "runs when nothing else wants to", Priority: 20, Nice: 19},
+		{Name: "priority", Terms: Terms{Description: "for urgent jobs"}, Priority: 43},
+		{Name: "short", Terms: Terms{Description: "for jobs of at most 15 minutes", RunLimit: 15 * time.Minute}, Priority: 35},
+		{Name: "normal", Terms: Terms{Description: "for normal jobs"}, Priority: 30, Default: true},
+		{Name: "idle", Terms: Terms{Description: "runs when nothing else wants to", Nice: 19}, Priority: 20},
 	}
 }
 

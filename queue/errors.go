@@ -37,6 +37,7 @@ const (
 	RunLimitTooLarge  Code = "run_limit_too_large"
 	LimitTooLarge     Code = "limit_too_large"
 	ExclusiveDenied   Code = "exclusive_denied"
+	HostNotUsed       Code = "host_not_used"
 	HostExists        Code = "host_exists"
 	HostBusy          Code = "host_busy"
 	WrongState        Code = "wrong_state"

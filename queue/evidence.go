@@ -77,7 +77,7 @@ func (v *Evidence) finish(slots int, started, ended stamp) {
 func (q *Queue) noteWait(e *element, slots int, at stamp) {
 	j := e.job
 	s := &j.queue.spec
-	if s.MaxSlots > 0 || s.UserSlots > 0 || j.user.quotas != nil || j.array != nil && j.array.limit > 0 {
+	if s.MaxSlots > 0 || s.UserSlots > 0 || s.HostSlots > 0 || j.user.quotas != nil || j.array != nil && j.array.limit > 0 {
 		return
 	}
 	q.evidence.start(slots, max(j.since, e.since, j.queue.since), at)

@@ -161,11 +161,11 @@ func (q *Queue) foldStarted(e *element, ev *Event) error {
 	j.placed++
 	r.host.seat(r)
 	r.host.begun(e.started)
-	q.take(r.host, ev.Placement[0].Slots, j.spec)
+	q.take(r.host, ev.Placement[0].Slots, j)
 	for i, h := range r.others {
 		h.guests = append(h.guests, r)
 		h.begun(e.started)
-		q.take(h, ev.Placement[i+1].Slots, j.spec)
+		q.take(h, ev.Placement[i+1].Slots, j)
 	}
 	q.setDeadline(r, cmp.Or(ev.RunLimit, j.spec.RunLimit)) // events of former versions do not tell it
 	q.noteWait(e, int(r.slots), q.at)
@@ -197,11 +197,11 @@ func (q *Queue) vacate(e *element, at stamp) {
 	q.count(r, e.place, e.state, 0)
 	r.host.unseat(r)
 	r.host.over(e.started)
-	q.give(r.host, e.place[0].Slots, e.job.spec, at)
+	q.give(r.host, e.place[0].Slots, e.job, at)
 	for i, h := range r.others {
 		h.guests = slices.DeleteFunc(h.guests, func(g *run) bool { return g == r })
 		h.over(e.started)
-		q.give(h, e.place[i+1].Slots, e.job.spec, at)
+		q.give(h, e.place[i+1].Slots, e.job, at)
 	}
 	clear(r.others)
 	e.job.placed--

@@ -75,6 +75,7 @@ func (q *Queue) forceHosts(on []Placement) ([]*host, error) {
 // forcedPlaces puts a job onto hosts in their order: nil if it does not fit there.
 func (q *Queue) forcedPlaces(j *job, hosts []*host, on []Placement) (places []Placement) {
 	c := &class{classKey: q.classOf(j).classKey} // which allows any host
+	c.need.HostLimit = 0
 	got, each := 0, c.need.PerHost
 	for i, h := range hosts {
 		n := min(q.freeFor(h, c), c.max-got)

@@ -25,10 +25,11 @@ type host struct {
 	used   int // slots, memory and GPUs held by jobs
 	mem    int
 	gpus   int
-	sole   int                // exclusive jobs that hold it
-	slots  [Unknown + 1]int32 // by state of the jobs that hold them
-	runs   []*run             // whose process runs here
-	guests []*run             // that hold slots here, with their process elsewhere
+	sole   int                 // exclusive jobs that hold it
+	slots  [Unknown + 1]int32  // by state of the jobs that hold them
+	held   map[*queueState]int // slots, by queues that limit them
+	runs   []*run              // whose process runs here
+	guests []*run              // that hold slots here, with their process elsewhere
 
 	// Its place in supply.
 	bucket *bucket
@@ -121,23 +122,27 @@ func (h *host) earliest() (first stamp) {
 }
 
 // take gives slots of a host, with their memory and GPUs, to a job.
-func (q *Queue) take(h *host, slots int, s *Spec) {
+func (q *Queue) take(h *host, slots int, j *job) {
+	s := j.spec
 	q.book.mark(h)
 	h.used += slots
 	h.mem += slots * q.memOf(&s.Need)
 	h.gpus += slots * s.Need.GPUs
 	h.idle = 0
+	h.hold(j.queue, slots)
 	if s.Need.Exclusive {
 		h.sole++
 	}
 	q.supply.list(h)
 }
 
-func (q *Queue) give(h *host, slots int, s *Spec, at stamp) {
+func (q *Queue) give(h *host, slots int, j *job, at stamp) {
+	s := j.spec
 	q.book.mark(h)
 	h.used -= slots
 	h.mem -= slots * q.memOf(&s.Need)
 	h.gpus -= slots * s.Need.GPUs
+	h.hold(j.queue, -slots)
 	if h.used == 0 {
 		h.idle = at
 	}

@@ -35,10 +35,13 @@ func (q *Queue) hostNamed(name string) (*host, error) {
 	return h, nil
 }
 
+// hostBreaks cannot be in the name of a host: lists of them have these between.
+const hostBreaks = ", \t\r\n\x00"
+
 // AddHost makes a host known. It takes jobs once it joined.
 func (q *Queue) AddHost(now time.Time, spec HostSpec) error {
 	switch {
-	case spec.Name == "" || len(spec.Name) > maxNameBytes || strings.ContainsAny(spec.Name, ", \t\r\n\x00"):
+	case spec.Name == "" || len(spec.Name) > maxNameBytes || strings.ContainsAny(spec.Name, hostBreaks):
 		return &Error{KindInvalid, BadSpec, spec.Name, fmt.Sprintf("host %q: want a name without blanks and commas", spec.Name)}
 	case spec.Slots < 1 || spec.Slots > maxHostSlots:
 		return &Error{KindInvalid, BadSpec, spec.Name, fmt.Sprintf("host %q: %d slots, want 1 to %d", spec.Name, spec.Slots, maxHostSlots)}
@@ -127,7 +130,7 @@ func (q *Queue) lose(now time.Time, e *element, reason string) {
 		q.requeueEnded(now, e, reason)
 	case r.ending:
 		q.finish(now, e.id(), int(e.attempt), int(r.exit), cmp.Or(r.reason, reason))
-	case e.job.spec.Rerunnable || e.job.queue.spec.Rerunnable:
+	case e.job.rerunnable():
 		q.requeue(now, e, reason)
 	default:
 		q.finish(now, e.id(), int(e.attempt), 0, reason)
@@ -194,7 +197,7 @@ func (q *Queue) loseJobs(now time.Time, h *host, reason string) {
 			continue
 		}
 		why := reason
-		if r.e.job.spec.Rerunnable || r.e.job.queue.spec.Rerunnable {
+		if r.e.job.rerunnable() {
 			why = reasonRequeue
 		}
 		q.askKill(now, r.e, 0, exitKilled, why)

@@ -11,7 +11,7 @@ import (
 // running is a queue in which a job of 60 seconds runs since epoch.
 func running(t *testing.T) (*queue.Queue, queue.ID) {
 	t.Helper()
-	q, err := queue.New(queue.Config{Queues: []queue.QueueSpec{{Name: "normal", Default: true, RunLimit: time.Hour}}})
+	q, err := queue.New(queue.Config{Queues: []queue.QueueSpec{{Name: "normal", Default: true, Terms: queue.Terms{RunLimit: time.Hour}}}})
 	must(t, err)
 	must(t, q.AddHost(epoch, queue.HostSpec{Name: "h", Slots: 2}))
 	_, err = q.JoinHost(epoch, "h", "session", nil)

@@ -15,7 +15,7 @@ func (q *Queue) freeFor(h *host, c *class) int {
 	if !c.admits(h) || c.need.Exclusive && h.used > 0 {
 		return 0
 	}
-	return q.share(c, h.free, h.spec.MemMiB, h.spec.MemMiB-h.mem, h.spec.GPUs-h.gpus)
+	return min(q.share(c, h.free, h.spec.MemMiB, h.spec.MemMiB-h.mem, h.spec.GPUs-h.gpus), h.leaves(c))
 }
 
 // capacity is the number of slots of a class that a host could give if nothing ran on it.
@@ -23,12 +23,16 @@ func (q *Queue) capacity(h *host, c *class) int {
 	if !c.admits(h) {
 		return 0
 	}
-	return q.share(c, h.spec.Slots, h.spec.MemMiB, h.spec.MemMiB, h.spec.GPUs)
+	slots := h.spec.Slots
+	if limit := c.need.HostLimit; limit > 0 {
+		slots = min(slots, limit)
+	}
+	return q.share(c, slots, h.spec.MemMiB, h.spec.MemMiB, h.spec.GPUs)
 }
 
 // admits says whether the jobs of the class may run on a host at all.
 func (c *class) admits(h *host) bool {
-	return (c.allowed == nil || c.allowed[h.spec.Name]) && (!h.spec.Revocable || c.need.Rerunnable) &&
+	return c.hosted.admits(&h.spec) && (!h.spec.Revocable || c.need.Rerunnable) &&
 		(!h.spec.Elastic || h.spec.Profile == c.need.Profile)
 }
 

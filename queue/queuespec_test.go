@@ -21,7 +21,7 @@ func queuesOf(t *testing.T, cfg queue.Config) *queue.Queue {
 func TestDefaultQueues(t *testing.T) {
 	q := queuesOf(t, queue.Config{
 		Queues: []queue.QueueSpec{
-			{Name: "wide", Priority: 9, LeastJob: 4}, {Name: "staff", Users: []string{"ann"}}, {Name: "rest", JobSlots: 2},
+			{Name: "wide", Priority: 9, Terms: queue.Terms{LeastJob: 4}}, {Name: "staff", Users: []string{"ann"}}, {Name: "rest", Terms: queue.Terms{JobSlots: 2}},
 		},
 		DefaultQueues: []string{"staff", "rest", "wide"},
 	})
@@ -78,9 +78,10 @@ func TestQueueUsers(t *testing.T) {
 // What a job asks for is held against its queue's limits, and what it does not ask for is the queue's.
 func TestQueueLimits(t *testing.T) {
 	spec := queue.QueueSpec{
-		Name: "q", Default: true, LeastJob: 2, JobSlots: 8, NoExclusive: true, RunLimit: time.Hour, RunDefault: time.Minute,
-		Limits:        queue.Limits{MemKiB: 100, CPU: time.Hour, Processes: 9, CoreKiB: queue.NoCore},
-		DefaultLimits: queue.Limits{MemKiB: 50, Threads: 7},
+		Name:        "q",
+		Default:     true,
+		Terms:       queue.Terms{LeastJob: 2, JobSlots: 8, RunLimit: time.Hour, RunDefault: time.Minute, Limits: queue.Limits{MemKiB: 100, CPU: time.Hour, Processes: 9, CoreKiB: queue.NoCore}, DefaultLimits: queue.Limits{MemKiB: 50, Threads: 7}},
+		NoExclusive: true,
 	}
 	q := queuesOf(t, queue.Config{Queues: []queue.QueueSpec{spec}})
 	now := time.Unix(1000, 0)
@@ -125,7 +126,7 @@ func TestQueueLimits(t *testing.T) {
 
 // The default run limit ends a job that says none; one that says more gets it.
 func TestRunDefault(t *testing.T) {
-	q := queuesOf(t, queue.Config{Queues: []queue.QueueSpec{{Name: "q", Default: true, RunLimit: time.Hour, RunDefault: time.Minute}}})
+	q := queuesOf(t, queue.Config{Queues: []queue.QueueSpec{{Name: "q", Default: true, Terms: queue.Terms{RunLimit: time.Hour, RunDefault: time.Minute}}}})
 	now := time.Unix(1000, 0)
 	if err := q.AddHost(now, queue.HostSpec{Name: "h", Slots: 2}); err != nil {
 		t.Fatal(err)

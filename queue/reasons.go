@@ -18,6 +18,8 @@ func (g gate) String() string {
 		return reasonPreExec
 	case gateArrayLimit:
 		return "The job array has reached its running element limit"
+	case gateHostLimit:
+		return reasonHostLimit
 	case gateTooLarge:
 		return "The user has not enough job slots for the parallel job"
 	}
@@ -93,7 +95,7 @@ func (q *Queue) hostReasons(j *job) []string {
 // countReasons counts the hosts by what is wrong with them.
 func (q *Queue) countReasons(c *class) (reasons []string) {
 	texts := [...]string{
-		"Load information unavailable", "Closed by LSF administrator", "Not specified in job submission",
+		reasonNotOfQueue, reasonHostLimit, "Load information unavailable", "Closed by LSF administrator", "Not specified in job submission",
 		"Job's resource requirements not satisfied", "Job slot limit reached", "Job's requirement for exclusive execution not satisfied",
 		"Not enough processors to meet the job's spanning requirement",
 	}
@@ -102,26 +104,30 @@ func (q *Queue) countReasons(c *class) (reasons []string) {
 	for _, h := range q.hosts {
 		least := c.least()
 		switch {
-		case c.allowed != nil && !c.allowed[h.spec.Name]:
-			count[2]++
-		case h.status != HostOK:
+		case !c.queue.spec.UsesHost(h.spec.Name, h.spec.Location):
 			count[0]++
-		case h.closed != 0:
-			count[1]++
-		case q.capacity(h, c) < least:
-			count[3]++
-		case h.sole > 0 || c.need.Exclusive && h.used > 0:
-			count[5]++
-		case h.used >= h.spec.Slots:
+		case !c.hosted.admits(&h.spec):
 			count[4]++
-		case q.freeFor(h, c) < least:
+		case h.status != HostOK:
+			count[2]++
+		case h.closed != 0:
 			count[3]++
+		case q.capacity(h, c) < least:
+			count[5]++
+		case h.sole > 0 || c.need.Exclusive && h.used > 0:
+			count[7]++
+		case h.leaves(c) < least:
+			count[1]++
+		case h.used >= h.spec.Slots:
+			count[6]++
+		case q.freeFor(h, c) < least:
+			count[5]++
 		default:
 			usable++
 		}
 	}
 	if c.min > 1 && usable > 0 {
-		count[6] = usable
+		count[8] = usable
 	}
 	for i, n := range count {
 		if n == 1 {

@@ -27,9 +27,13 @@ func (q *Queue) Reconfigure(cfg Config) error {
 		q.granted.grant(u)
 	}
 	q.classes, q.live, q.memo, q.dirty = map[classKey]*class{}, nil, nil, true
+	for _, h := range q.hosts {
+		h.held = nil
+	}
 	q.jobs.from(0, func(j *job) bool {
 		j.class, j.listed, j.counted, j.startable = nil, false, false, 0
 		j.queue = q.queueOf(j.spec.Queue)
+		j.seats(func(h *host, slots int) { h.hold(j.queue, slots) })
 		j.tally(func(s State, slots int) {
 			j.queue.count(s, slots, j.user)
 			if s.Placed() {
@@ -74,7 +78,7 @@ func (q *Queue) adopt(cfg Config) {
 		q.presets = append(q.presets, q.named[name])
 	}
 	slices.SortStableFunc(q.queues, func(a, b *queueState) int { return cmp.Compare(b.spec.Priority, a.spec.Priority) })
-	q.strays = newQueueState(QueueSpec{Name: lostAndFound, Description: "jobs whose queue was removed"}, len(cfg.Queues))
+	q.strays = newQueueState(QueueSpec{Name: lostAndFound, Terms: Terms{Description: "jobs whose queue was removed"}}, len(cfg.Queues))
 	q.strays.open, q.strays.active = false, false
 }
 

@@ -15,6 +15,7 @@ func changed(t *rapid.T, cfg Config) Config {
 		s := &cfg.Queues[i]
 		s.Priority += draw(20, "priority")
 		s.MaxSlots, s.UserSlots, s.JobSlots = draw(8, "max"), draw(5, "per user"), draw(5, "per job")
+		s.HostSlots = draw(4, "per host")
 		s.Rerunnable = draw(2, "rerunnable") == 0
 	}
 	if draw(2, "remove") == 0 {

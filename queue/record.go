@@ -48,6 +48,7 @@ const (
 	gateInactive
 	gateArrayLimit
 	gateTooLarge
+	gateHostLimit
 )
 
 // element is what starts and ends: a job that is no array, or one element of an array. Elements of an array that were never
@@ -115,6 +116,7 @@ type queueState struct {
 	slots  [Unknown + 1]int // by state of their jobs
 	all    quota            // of all its jobs; without a limit, it counts what they hold
 	allows roll             // who may submit
+	denied uint64           // the pass in which a blocked job claimed what its host limit leaves
 }
 
 // add accounts n slots of jobs in a state, or fewer with n < 0.

@@ -97,7 +97,7 @@ func endedWithHost(e *element, result *Result) bool {
 	signalled := result.ExitCode == exitSigterm || result.ExitCode == exitSigkill
 	why := result.Reason == "" || result.Reason == reasonHostEnded || strings.HasPrefix(result.Reason, reasonSignal)
 	return signalled && why && !e.run.ending && e.run.host.closed&ClosedExit != 0 &&
-		(e.job.spec.Rerunnable || e.job.queue.spec.Rerunnable) && e.attempt < maxRequeues
+		e.job.rerunnable() && e.attempt < maxRequeues
 }
 
 // lateEnd is the end that a host reports, where it lies well before now and not before the start; otherwise the end is now.

@@ -82,8 +82,15 @@ func (q *Queue) startNext(c *class, now time.Time, at stamp) bool {
 	if limit := runLimit(j); limit > 0 && q.cfg.Backfill {
 		by = at.after(limit)
 	}
+	if c.queue.denied == q.pass.id {
+		return false // what its host limit leaves is kept for a job before it
+	}
 	places := q.place(c, min(c.max, left), by)
-	if places == nil {
+	switch {
+	case places == nil && q.limitedOnHosts(c, by):
+		q.blockHostLimit(c, j, at)
+		return false
+	case places == nil:
 		q.blockHosts(c, j, at)
 		return false
 	}
@@ -114,7 +121,7 @@ func (q *Queue) Await(slots int) {
 // expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
 // known of them.
 func (q *Queue) expected(c *class) bool {
-	return q.awaited > 0 && c.room+q.awaited >= c.min && c.allowed == nil && c.need.GPUs == 0 && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
+	return q.awaited > 0 && c.room+q.awaited >= c.min && c.hosted == nil && c.need.HostLimit == 0 && c.need.GPUs == 0 && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
 }
 
 // keeping reports whether the blocked job at the head of a class may keep others from starting now: it may for ReserveFor,

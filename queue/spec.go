@@ -67,9 +67,11 @@ const (
 
 // Need is what each slot of a job needs beyond the slot itself. It is comparable: equal needs form one class.
 type Need struct {
-	MemMiB    int    `json:"memMiB,omitempty"`    // 0 = the slot's share
-	GPUs      int    `json:"gpus,omitempty"`      // per slot
-	Hosts     string `json:"hosts,omitempty"`     // names allowed, sorted, separated by commas; "" = any
+	MemMiB int `json:"memMiB,omitempty"` // 0 = the slot's share
+	GPUs   int `json:"gpus,omitempty"`   // per slot
+	// Hosts are names of hosts, or of the machines that they are on, with or without their domains, separated by commas: those that are
+	// allowed or, with a ~ before each, that are not. Of several lists, with blanks between, each must allow a host. "" = any.
+	Hosts     string `json:"hosts,omitempty"`
 	OneHost   bool   `json:"oneHost,omitempty"`   // all slots on one host
 	PerHost   int    `json:"perHost,omitempty"`   // so many slots on each host, the rest on the last; 0 = as it comes
 	Exclusive bool   `json:"exclusive,omitempty"` // no other job on its hosts
@@ -77,6 +79,8 @@ type Need struct {
 	Rerunnable bool `json:"rerunnable,omitempty"`
 	// Profile is that of its queue; see QueueSpec.Profile. The queue sets it.
 	Profile string `json:"profile,omitempty"`
+	// HostLimit is the most slots that jobs of its queue may hold on one host; 0 = no limit. The queue sets it.
+	HostLimit int `json:"hostLimit,omitempty"`
 }
 
 // Array is the index set of a job array and the limit of its elements that run at once.

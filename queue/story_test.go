@@ -61,7 +61,7 @@ func (s *story) configure(d *datadriven.TestData) {
 		{Name: "normal", Priority: 30, Default: true},
 		{Name: "urgent", Priority: 40},
 		{Name: "small", Priority: 30, MaxSlots: 4, UserSlots: 2},
-		{Name: "rerun", Priority: 20, Rerunnable: true, RunLimit: time.Hour, RequeueExit: queue.ExitSet{1: 1 << (77 - 64)}},
+		{Name: "rerun", Priority: 20, Terms: queue.Terms{Rerunnable: true, RunLimit: time.Hour, RequeueExit: queue.ExitSet{1: 1 << (77 - 64)}}},
 	}}
 	for _, a := range d.CmdArgs {
 		switch a.Key {

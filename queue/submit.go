@@ -82,28 +82,10 @@ func (s *queueState) suits(spec *Spec) error {
 	switch {
 	case !s.allows.has(spec.User):
 		return &Error{KindDenied, QueueDenied, name, fmt.Sprintf("user %q cannot use queue %q", spec.User, name)}
-	case s.spec.JobSlots > 0 && spec.MinSlots > s.spec.JobSlots:
-		return &Error{
-			KindInvalid, TooManySlots, name,
-			fmt.Sprintf("%d slots requested, jobs of queue %q get at most %d", spec.MinSlots, name, s.spec.JobSlots),
-		}
-	case s.spec.LeastJob > 0 && spec.MaxSlots < s.spec.LeastJob:
-		return &Error{
-			KindInvalid, TooFewSlots, name,
-			fmt.Sprintf("%d slots requested, jobs of queue %q need at least %d", spec.MaxSlots, name, s.spec.LeastJob),
-		}
 	case s.spec.NoExclusive && spec.Need.Exclusive:
 		return &Error{KindDenied, ExclusiveDenied, name, fmt.Sprintf("queue %q takes no exclusive jobs", name)}
-	case s.spec.RunLimit > 0 && spec.RunLimit > s.spec.RunLimit:
-		return &Error{
-			KindInvalid, RunLimitTooLarge, name,
-			fmt.Sprintf("run limit %v is above the %v of queue %q", spec.RunLimit, s.spec.RunLimit, name),
-		}
 	}
-	if limit := s.spec.Limits.Exceeded(&spec.Limits); limit != "" {
-		return &Error{KindInvalid, LimitTooLarge, limit, fmt.Sprintf("%s is above that of queue %q", limit, name)}
-	}
-	return nil
+	return s.spec.suits(spec, "queue", name)
 }
 
 // admit checks a spec and the limits that it meets.
@@ -140,6 +122,9 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 func (q *Queue) fits(spec *Spec, s *queueState) error {
 	if err := checkSpec(spec); err != nil {
 		return err
+	}
+	if !q.reachable(spec.Need.Hosts, &s.spec) {
+		return &Error{KindInvalid, HostNotUsed, spec.Need.Hosts, fmt.Sprintf("queue %q uses none of the hosts %q", s.spec.Name, spec.Need.Hosts)}
 	}
 	spec.MinSlots = max(spec.MinSlots, s.spec.LeastJob)
 	if s.spec.JobSlots > 0 {

@@ -39,6 +39,7 @@ func (q *Queue) Tick(now time.Time) {
 	for _, h := range slices.Clone(q.lost) {
 		q.tickLost(now, at, h)
 	}
+	q.begin(now, at) // the deadline of a job that pends again may be over
 	for n := 0; n < maxForgotten && q.ended.len() > 0 && q.ended.first().at.after(q.cfg.KeepFinished) <= at; n++ {
 		q.forget(now, at)
 	}
@@ -173,6 +174,10 @@ func (q *Queue) foldMoved(j *job, ev *Event) error {
 	j.tally(func(s State, slots int) {
 		from.add(s, -slots, j.user)
 		to.add(s, slots, j.user)
+	})
+	j.seats(func(h *host, slots int) {
+		h.hold(from, -slots)
+		h.hold(to, slots)
 	})
 	j.queue = to
 	spec := *j.spec // who holds the former one keeps it

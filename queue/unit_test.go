@@ -23,13 +23,13 @@ func TestNewRefuses(t *testing.T) {
 		"nameless queue":    {Queues: []queue.QueueSpec{{}}},
 		"twice":             {Queues: []queue.QueueSpec{{Name: "a"}, {Name: "a"}}},
 		"no such default":   {Queues: []queue.QueueSpec{{Name: "a"}}, DefaultQueues: []string{"a", "b"}},
-		"least above most":  {Queues: []queue.QueueSpec{{Name: "a", LeastJob: 3, JobSlots: 2}}},
-		"default run limit": {Queues: []queue.QueueSpec{{Name: "a", RunDefault: 2, RunLimit: 1}}},
-		"default limit":     {Queues: []queue.QueueSpec{{Name: "a", DefaultLimits: queue.Limits{MemKiB: 2}, Limits: queue.Limits{MemKiB: 1}}}},
+		"least above most":  {Queues: []queue.QueueSpec{{Name: "a", Terms: queue.Terms{LeastJob: 3, JobSlots: 2}}}},
+		"default run limit": {Queues: []queue.QueueSpec{{Name: "a", Terms: queue.Terms{RunDefault: 2, RunLimit: 1}}}},
+		"default limit":     {Queues: []queue.QueueSpec{{Name: "a", Terms: queue.Terms{DefaultLimits: queue.Limits{MemKiB: 2}, Limits: queue.Limits{MemKiB: 1}}}}},
 		"default twice":     {Queues: []queue.QueueSpec{{Name: "a"}}, DefaultQueues: []string{"a", "a"}},
 		"system's name":     {Queues: []queue.QueueSpec{{Name: "lost_and_found"}}},
-		"default slots":     {Queues: []queue.QueueSpec{{Name: "a", LeastJob: 2, SlotsDefault: 1}}},
-		"bad limit":         {Queues: []queue.QueueSpec{{Name: "a", Limits: queue.Limits{MemKiB: -1}}}},
+		"default slots":     {Queues: []queue.QueueSpec{{Name: "a", Terms: queue.Terms{LeastJob: 2, SlotsDefault: 1}}}},
+		"bad limit":         {Queues: []queue.QueueSpec{{Name: "a", Terms: queue.Terms{Limits: queue.Limits{MemKiB: -1}}}}},
 		"user twice":        {Users: []queue.UserSpec{{Name: "a"}, {Name: "a"}}},
 		"negative of user":  {Users: []queue.UserSpec{{Name: "a", MaxSlots: -1}}},
 		"pending of group":  {Users: []queue.UserSpec{{Name: "a", Members: []string{"b"}, MaxPending: 1}}},
@@ -103,7 +103,7 @@ func TestSubmitRefuses(t *testing.T) {
 				{Name: "normal", Default: true},
 				{Name: "closed"},
 				{Name: "bobs", Users: []string{"bob"}},
-				{Name: "small", JobSlots: 2, RunLimit: time.Minute},
+				{Name: "small", Terms: queue.Terms{JobSlots: 2, RunLimit: time.Minute}},
 			}}, 0, 0)
 			must(t, q.SetQueue(epoch, queue.Actor{Admin: true}, "closed", false, true))
 			first := simple(1)
@@ -334,7 +334,7 @@ func TestBigJobStarts(t *testing.T) {
 
 // Damaged journals give errors, not panics.
 func TestApplyGarbage(t *testing.T) {
-	q := newQueue(t, queue.Config{Queues: []queue.QueueSpec{{Name: "n", Default: true, Rerunnable: true}}}, 2, 4)
+	q := newQueue(t, queue.Config{Queues: []queue.QueueSpec{{Name: "n", Default: true, Terms: queue.Terms{Rerunnable: true}}}}, 2, 4)
 	first := submit(t, q, simple(1))
 	s := simple(3)
 	s.Array = &queue.Array{Ranges: []queue.Range{{First: 1, Last: 4, Step: 1}}, Limit: 3}

@@ -63,8 +63,12 @@ func anyConfig(t *rapid.T) Config {
 	return Config{
 		Queues: []QueueSpec{
 			{Name: "normal", Priority: 30, Default: true, Weight: 1.7},
-			{Name: "tight", Priority: 40, MaxSlots: 5, UserSlots: 3, JobSlots: 4},
-			{Name: "rerun", Priority: 30, Rerunnable: true, RunLimit: 300 * time.Second},
+			{Name: "tight", Priority: 40, MaxSlots: 5, UserSlots: 3, Terms: Terms{JobSlots: 4}},
+			{Name: "rerun", Priority: 30, Terms: Terms{Rerunnable: true, RunLimit: 300 * time.Second}},
+			{
+				Name: "some", Priority: 35, HostSlots: rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "host slots"),
+				Hosts: rapid.SampledFrom([][]string{nil, {"~m1"}, {"h2", "m0"}}).Draw(t, "hosts"),
+			},
 		},
 		Users: []UserSpec{
 			{Name: "ann", MaxSlots: rapid.SampledFrom([]int{0, 6}).Draw(t, "ann"), MaxPending: 40},
@@ -127,7 +131,7 @@ func (w *world) act(n int) {
 func (w *world) submit() {
 	s := Spec{
 		Command: "c", User: []string{"ann", "bob"}[w.intn(2, "user")], Name: []string{"", "x", "xy"}[w.intn(3, "name")],
-		Queue: []string{"", "normal", "tight", "rerun"}[w.intn(4, "queue")], Priority: w.intn(2, "prio"),
+		Queue: []string{"", "normal", "tight", "rerun", "some", "some"}[w.intn(6, "queue")], Priority: w.intn(2, "prio"),
 		Group: []string{"", "", "/a", "/a/b", "/c/d"}[w.intn(5, "group")], Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
 	}
 	s.EndOrphan = w.intn(3, "orphan") == 0
@@ -140,6 +144,9 @@ func (w *world) submit() {
 	}
 	if w.intn(6, "hosts") == 0 && len(w.names) > 0 {
 		s.Need.Hosts = w.names[w.intn(len(w.names), "host")]
+		if w.intn(2, "machine") == 0 {
+			s.Need.Hosts = []string{"m0", "m2.site,m1", "~m0"}[w.intn(3, "machines")]
+		}
 	}
 	if w.intn(4, "limit") == 0 {
 		s.RunLimit = 90 * time.Second
@@ -227,7 +234,7 @@ func (w *world) command() {
 	case 6:
 		err = w.q.Requeue(w.now, by, id, w.rerun())
 	case 7:
-		err = w.q.Switch(w.now, by, id, []string{"normal", "tight", "rerun"}[w.intn(3, "to")])
+		err = w.q.Switch(w.now, by, id, []string{"normal", "tight", "rerun", "some"}[w.intn(4, "to")])
 	case 8:
 		err = w.q.SetQueue(w.now, by, "normal", w.intn(2, "open") == 0, w.intn(3, "active") > 0)
 	case 9:
@@ -260,7 +267,7 @@ func (w *world) modify() func(*Spec) {
 		case 5:
 			s.EndBy = w.now.Add(time.Duration(w.intn(60, "end")) * time.Second)
 		case 6:
-			s.Queue = []string{"normal", "tight", "rerun", "nosuch"}[w.intn(4, "queue")]
+			s.Queue = []string{"normal", "tight", "rerun", "some", "nosuch"}[w.intn(5, "queue")]
 		case 7:
 			s.Need.MemMiB, s.RunLimit = w.intn(3, "mem")*100, time.Duration(w.intn(3, "limit"))*time.Second
 		case 9:
@@ -290,6 +297,7 @@ func (w *world) addHost() {
 	}
 	w.next++
 	h := HostSpec{Name: fmt.Sprintf("h%d", w.next), Slots: 1 + w.intn(6, "slots"), MemMiB: w.intn(2, "hmem") * 500, GPUs: w.intn(2, "hgpus")}
+	h.Location = fmt.Sprintf("m%d.site", w.next%3)
 	if err := w.q.AddHost(w.now, h); err != nil {
 		w.t.Fatal(err)
 	}
@@ -519,8 +527,16 @@ func (w *world) schedule() {
 			}
 		}
 		for _, p := range ev.Placement {
-			if h := w.q.hosts[p.Host]; h == nil || !h.usable() {
+			h := w.q.hosts[p.Host]
+			if h == nil || !h.usable() {
 				w.t.Fatalf("job %v was placed on %s, which takes no jobs", ev.Job, p.Host)
+			}
+			s := &j.queue.spec
+			if !s.UsesHost(p.Host, h.spec.Location) || !HostsAllow(j.spec.Need.Hosts, p.Host, h.spec.Location) {
+				w.t.Fatalf("job %v of queue %s was placed on %s on %s, which it may not use", ev.Job, s.Name, p.Host, h.spec.Location)
+			}
+			if held := heldBy(h, j.queue); s.HostSlots > 0 && held > s.HostSlots {
+				w.t.Fatalf("jobs of queue %s hold %d slots of %s after job %v was placed there", s.Name, held, p.Host, ev.Job)
 			}
 		}
 	}

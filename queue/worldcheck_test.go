@@ -23,6 +23,7 @@ func idle(q *Queue) error {
 	slices.SortFunc(ranks, compareRanks)
 	blocked, limited := false, map[*quota]bool{}
 	claims := map[*group]bool{}
+	queues := map[*queueState]bool{} // whose limit on hosts a job waits for
 	claim := func(c *class) {
 		for g := c.group; g != nil; g = g.parent {
 			claims[g] = true
@@ -32,16 +33,19 @@ func idle(q *Queue) error {
 		c := r.class
 		left, hosts, room := 1<<30, 0, 0
 		var free, whole []int
-		excused := false
+		excused := queues[c.queue]
 		for _, l := range c.quotas {
 			left = min(left, l.most-l.held)
 			excused = excused || limited[l]
 		}
 		for _, h := range q.hosts {
-			if !h.usable() || c.allowed != nil && !c.allowed[h.spec.Name] {
+			if !h.usable() || !HostsAllow(c.need.Hosts, h.spec.Name, h.spec.Location) {
 				continue
 			}
 			slots, all := h.spec.Slots-h.used, h.spec.Slots
+			if limit := c.need.HostLimit; limit > 0 {
+				slots, all = min(slots, limit-heldBy(h, c.queue)), min(all, limit)
+			}
 			if each := q.memOf(&c.need); each > 0 && h.spec.MemMiB > 0 {
 				slots, all = min(slots, (h.spec.MemMiB-h.mem)/each), min(all, h.spec.MemMiB/each)
 			}
@@ -80,10 +84,25 @@ func idle(q *Queue) error {
 				r.head.job.number, c.need, c.min, hosts, q.dirty, q.retryAt.time())
 		case room >= c.min:
 			claim(c)
+			queues[c.queue] = c.need.HostLimit > 0 // perhaps only that
 			blocked = true
 		}
 	}
 	return nil
+}
+
+// heldBy are the slots of a host that jobs of a queue hold.
+func heldBy(h *host, s *queueState) (n int) {
+	for _, runs := range [...][]*run{h.runs, h.guests} {
+		for _, r := range runs {
+			for _, p := range r.e.place {
+				if p.Host == h.spec.Name && r.e.job.queue == s {
+					n += p.Slots
+				}
+			}
+		}
+	}
+	return n
 }
 
 // tiled is want if a job of so many slots can be spread evenly over hosts with some slots, else 0.
@@ -232,7 +251,7 @@ func (w *world) account() {
 			}
 			job := w.q.jobs.get(id.Job)
 			reasons := w.q.PendReasons(j.ID)
-			elsewhere := job.spec.Need.Hosts != "" || job.spec.MinSlots > 3 && job.queue.spec.Name == "tight"
+			elsewhere := job.spec.Need.Hosts != "" || job.spec.MinSlots > 3 && job.queue.spec.Name == "tight" || job.queue.spec.Name == "some"
 			if job.ineligible == gateOpen && !elsewhere && j.State == Pending && (job.array == nil || !job.array.each) {
 				w.t.Fatalf("job %v is %v at the end: %v", j.ID, j.State, reasons)
 			}

@@ -42,18 +42,21 @@ func bqueues(ctx context.Context, c *lsfCall, client queueViewer) (int, error) {
 	if err != nil {
 		return c.fail(err)
 	}
-	if queues, err = query.Select(queues); err != nil {
-		return c.refuse(err)
-	}
+	machine := ""
 	if query.Host != "" && query.Host != "all" {
 		hosts, err := client.Hosts(ctx)
 		if err != nil {
 			return c.fail(err)
 		}
-		if !slices.ContainsFunc(hosts, func(h queue.Host) bool { return h.Name == query.Host }) {
+		at := slices.IndexFunc(hosts, func(h queue.Host) bool { return h.Name == query.Host })
+		if at < 0 {
 			c.say(lsfbridge.ExplainName(query.Host, queue.NoSuchHost))
 			return lsfFailed, nil
 		}
+		machine = hosts[at].Location
+	}
+	if queues, err = query.Select(queues, machine); err != nil {
+		return c.refuse(err)
 	}
 	if len(queues) == 0 {
 		c.say("No matching queue found")

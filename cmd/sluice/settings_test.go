@@ -11,7 +11,7 @@ import (
 
 // TestSystemScripts runs scripts that start and stop whole systems on an embedded cluster. Each has a state dir of its own,
 // $STATE, and the commands `ready`, which waits until the system there answers and its master does, `queue NAME`, which waits
-// until there is such a queue, and `hangup`, which sends SIGHUP to the command in the background.
+// until there is such a queue, `wait-for FILE`, which waits until that is there and not empty, and `hangup`, which sends SIGHUP to the command in the background.
 func TestSystemScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/system",
@@ -22,7 +22,7 @@ func TestSystemScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "queue": hasQueue, "hangup": hangup},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "queue": hasQueue, "hangup": hangup, "wait-for": waitForFile},
 	})
 }
 

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"sluice/queue"
@@ -21,6 +20,8 @@ type class struct {
 	tile int
 	// most is the slots of a job that tolerates no other on its hosts: more on one host would lie idle; 0 = no matter.
 	most int
+	// limit is how many slots of one host jobs of its queue may hold at once; 0 = all.
+	limit int
 }
 
 // shape is what a slot needs of its host.
@@ -38,7 +39,7 @@ func (f *Fleet) classOf(d queue.Demand) class {
 			rerunnable: d.Need.Rerunnable && f.cfg.Revocable, profile: d.Need.Profile,
 		},
 		unit: 1,
-		job:  max(d.Slots, 1),
+		job:  max(d.Slots, 1), limit: d.Need.HostLimit,
 		left: max(d.Slots, 1) * max(d.Count, 0),
 	}
 	if d.Need.Exclusive {
@@ -158,7 +159,7 @@ func (f *Fleet) futile(supply int, free []room) bool {
 		return false
 	}
 	d := f.snap.Demand[0]
-	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.Hosts != "" || d.Need.GPUs > 0 {
+	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.HostLimit > 0 || d.Need.Hosts != "" || d.Need.GPUs > 0 {
 		return false
 	}
 	c := f.classOf(d)
@@ -253,7 +254,7 @@ func (c *class) fit(r *room) int {
 	if c.most > 0 && !r.empty || !c.suits(r.m) {
 		return 0
 	}
-	n := min(r.slots, c.left)
+	n := c.within(min(r.slots, c.left), r.m.view.Used)
 	if c.most > 0 {
 		n = min(n, c.most)
 	}
@@ -273,6 +274,15 @@ func (c *class) fit(r *room) int {
 	return n - n%c.unit
 }
 
+// within is n slots, or as many as the limit of the class's queue leaves of a host of which so many are used. Whose these are the
+// snapshot does not tell. But if they were another queue's, no job that could use the host would pend.
+func (c *class) within(n, used int) int {
+	if c.limit == 0 {
+		return n
+	}
+	return min(n, max(c.limit-used, 0))
+}
+
 // suits says whether an empty host could run a job of the class.
 func (c *class) suits(m *member) bool {
 	s := m.Spec
@@ -280,25 +290,8 @@ func (c *class) suits(m *member) bool {
 		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable) && s.Profile == c.need.profile
 }
 
-// allows says whether a host of one of the names may be used. Names match with or without their domain.
-func (s shape) allows(names ...string) bool {
-	if s.hosts == "" {
-		return true
-	}
-	for allowed := range strings.SplitSeq(s.hosts, ",") {
-		for _, name := range names {
-			if name != "" && (allowed == name || short(allowed) == short(name)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func short(name string) string {
-	head, _, _ := strings.Cut(name, ".")
-	return head
-}
+// allows says whether a host of one of the names may be used.
+func (s shape) allows(names ...string) bool { return queue.HostsAllow(s.hosts, names...) }
 
 // useless says that no pending job could run on m, though some are pending.
 func (f *Fleet) useless(m *member) bool {

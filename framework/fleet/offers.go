@@ -191,6 +191,7 @@ func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration
 			if c.tile > 0 {
 				want = min(want, c.tile)
 			}
+			want = c.within(want, 0)
 			want = max(want-want%c.least(), c.least())
 			chosen, n := f.choose(candidates, tiers, want, c.least())
 			if chosen == nil {
@@ -298,7 +299,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) || cl.need.profile != spec.Profile {
 			continue
 		}
-		more := min(f.capacity(&free, cl.need), cl.left, p.budget-p.classes[i].left)
+		more := cl.within(min(f.capacity(&free, cl.need), cl.left, p.budget-p.classes[i].left), 0)
 		if kind.MaxHostSlots > 0 {
 			more = min(more, kind.MaxHostSlots-spec.Slots)
 		}

@@ -193,6 +193,8 @@ func (s *story) snapshot(lines, without string) queue.Snapshot {
 				d.Need.Hosts = value
 			case "per-host":
 				d.Need.PerHost = atoi(value)
+			case "host-limit":
+				d.Need.HostLimit = atoi(value)
 			case "one-host":
 				d.Need.OneHost = true
 			case "exclusive":

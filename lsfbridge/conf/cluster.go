@@ -8,16 +8,23 @@ import (
 
 // Sections of LSF that have no effect, mostly because hosts bring what they are with them.
 var (
-	hostSections    = words("hostgroup hostpartition computeunit")
+	hostSections    = words("hostpartition computeunit")
 	sharedSections  = words("hosttype hostmodel resource")
 	clusterSections = words("parameters host resourcemap hosttypes")
 )
 
-// hosts reads lsb.hosts: the most slots that a host may have. Hosts come and go, so a row of one host has no effect.
+// hosts reads lsb.hosts: groups of hosts, and the most slots that a host may have. Hosts come and go, so a row of one host has no effect.
 func (p *parser) hosts() {
 	sections, _ := p.sections(fileHosts)
 	for _, s := range sections {
-		if !strings.EqualFold(s.name, "Host") {
+		switch strings.ToLower(s.name) {
+		case "hostgroup":
+			for _, e := range s.entries {
+				p.hostGroup(e)
+			}
+			continue
+		case "host":
+		default:
 			p.otherSection(s, hostSections)
 			continue
 		}
@@ -31,6 +38,9 @@ func (p *parser) hosts() {
 				p.warn(e.at, "host %s: hosts come and go, only the row default has an effect", show(row.name))
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.hostGroups)) {
+		p.expandHosts(name, p.hostGroups[name].at, nil)
 	}
 }
 

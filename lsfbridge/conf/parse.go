@@ -58,7 +58,7 @@ func Reads(name string) bool {
 
 // Parse reads the files. The error is Problems.
 func Parse(source Source) (*Config, error) {
-	p := &parser{source: source, groups: map[string]*group{}, warned: map[column]bool{}}
+	p := &parser{source: source, groups: map[string]*group{}, hostGroups: map[string]*hostGroup{}, warned: map[column]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(source.Files)) {
 		if !Reads(name) && (strings.HasPrefix(name, "lsb.") || strings.HasPrefix(name, "lsf.")) {
 			p.warn(place{file: name}, "Sluice does not read this file")
@@ -90,10 +90,11 @@ func sorted(problems []Problem) Problems {
 // parser holds what is known while files are read.
 type parser struct {
 	report
-	source Source
-	groups map[string]*group
-	warned map[column]bool
-	config Config
+	source     Source
+	groups     map[string]*group
+	hostGroups map[string]*hostGroup
+	warned     map[column]bool
+	config     Config
 }
 
 // sections are those of a file; ok is false where there is none.

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,28 +11,24 @@ import (
 )
 
 const (
-	maxQueueName   = 59 // LSF's
-	maxDescription = 512
-	maxPriority    = 1_000_000
-	maxJobSlots    = 1 << 20
+	maxQueueName = 59 // LSF's
+	maxPriority  = 1_000_000
 )
 
 // reservedQueues are names that mean something else.
 var reservedQueues = []string{"all", "lost_and_found"}
 
-var queueKeywords = map[string]keyword[queue.QueueSpec]{
+var queueKeywords = join(map[string]keyword[queue.QueueSpec]{
 	"QUEUE_NAME":          queueName,
-	"DESCRIPTION":         queueDescription,
 	"PRIORITY":            number(1, maxPriority, func(q *queue.QueueSpec) *int { return &q.Priority }),
 	"QJOB_LIMIT":          number(1, maxNumber, func(q *queue.QueueSpec) *int { return &q.MaxSlots }),
 	"UJOB_LIMIT":          number(1, maxNumber, func(q *queue.QueueSpec) *int { return &q.UserSlots }),
+	"HJOB_LIMIT":          number(1, maxNumber, func(q *queue.QueueSpec) *int { return &q.HostSlots }),
+	"PJOB_LIMIT":          queueProcessorLimit,
 	"USERS":               func(p *parser, v value, q *queue.QueueSpec) { q.Users = p.userList(v) },
+	"HOSTS":               func(p *parser, v value, q *queue.QueueSpec) { q.Hosts = p.hostList(v) },
 	"RUNLIMIT":            queueRunLimit,
-	"PROCLIMIT":           queueTasks,
-	"TASKLIMIT":           queueTasks,
-	"RERUNNABLE":          func(p *parser, v value, q *queue.QueueSpec) { q.Rerunnable = p.yes(v) },
 	"EXCLUSIVE":           func(p *parser, v value, q *queue.QueueSpec) { q.NoExclusive = !p.yes(v) },
-	"REQUEUE_EXIT_VALUES": queueRequeueExit,
 	"CPULIMIT":            queueLimit,
 	"MEMLIMIT":            queueLimit,
 	"SWAPLIMIT":           queueLimit,
@@ -41,12 +38,9 @@ var queueKeywords = map[string]keyword[queue.QueueSpec]{
 	"DATALIMIT":           queueLimit,
 	"STACKLIMIT":          queueLimit,
 	"CORELIMIT":           queueLimit,
-	"NICE":                queueNice,
-	"RES_REQ":             queueResReq,
-	"HOSTS":               noEffect[queue.QueueSpec]("all"),
 	"JOB_ACCEPT_INTERVAL": noEffect[queue.QueueSpec]("0"),
 	"NEW_JOB_SCHED_DELAY": noEffect[queue.QueueSpec]("0"),
-}
+}, within(termKeywords, func(q *queue.QueueSpec) *queue.Terms { return &q.Terms }))
 
 // otherQueueKeywords are those of LSF 10.1 and OpenLava that have no effect here, the thresholds of load indices among them.
 var otherQueueKeywords = words(`
@@ -54,13 +48,13 @@ var otherQueueKeywords = words(`
 	CPU_TIME_FACTOR CSM_REQ CSM_VALID DATA_TRANSFER DEFAULT_EXTSCHED DEFAULT_HOST_SPEC DISPATCH_BY_QUEUE DISPATCH_ORDER
 	DISPATCH_WINDOW ELIGIBLE_PEND_TIME_LIMIT ENABLE_GPU_HIST_RUN_TIME ENABLE_HIST_RUN_TIME ESTIMATED_RUNTIME EXEC_DRIVER
 	EXTENDABLE_RUNLIMIT FAIRSHARE FAIRSHARE_ADJUSTMENT_FACTOR FAIRSHARE_QUEUES FWD_JOB_FACTOR FWD_USERS GLOBAL_FAIRSHARE GPU_REQ
-	GPU_RUN_TIME_FACTOR HIST_HOURS HJOB_LIMIT HOSTLIMIT_PER_JOB HOST_POST_EXEC HOST_PRE_EXEC IGNORE_DEADLINE IMPT_JOBBKLG
+	GPU_RUN_TIME_FACTOR HIST_HOURS HOSTLIMIT_PER_JOB HOST_POST_EXEC HOST_PRE_EXEC IGNORE_DEADLINE IMPT_JOBBKLG
 	IMPT_JOBLIMIT IMPT_SLOTBKLG IMPT_TASKBKLG IMPT_TASKLIMIT INTERACTIVE INTERRUPTIBLE_BACKFILL JOB_ACTION_WARNING_TIME JOB_CONTROLS
-	JOB_INCLUDE_POSTPROC JOB_OVERRUN JOB_POSTPROC_TIMEOUT JOB_PREPROC_TIMEOUT JOB_SIZE_LIST JOB_STARTER JOB_UNDERRUN
+	JOB_INCLUDE_POSTPROC JOB_OVERRUN JOB_POSTPROC_TIMEOUT JOB_PREPROC_TIMEOUT JOB_SIZE_LIST JOB_UNDERRUN
 	JOB_WARNING_ACTION LOCAL_MAX_PREEXEC_RETRY LOCAL_MAX_PREEXEC_RETRY_ACTION MANDATORY_EXTSCHED MAX_JOB_PREEMPT MAX_JOB_REQUEUE
 	MAX_PREEXEC_RETRY MAX_PROTOCOL_INSTANCES MAX_RSCHED_TIME MAX_SLOTS_IN_POOL MAX_TOTAL_TIME_PREEMPT MIG NETWORK_REQ
-	NO_PREEMPT_FINISH_TIME NO_PREEMPT_INTERVAL NO_PREEMPT_RUN_TIME NQS_QUEUES OVERLAP_MXJ PEND_TIME_LIMIT PJOB_LIMIT PLAN
-	POST_EXEC PREEMPTION PREEMPT_DELAY PREEMPT_FOR PRE_EXEC QUEUE_GROUP RCVJOBS_FROM RELAX_JOB_DISPATCH_ORDER
+	NO_PREEMPT_FINISH_TIME NO_PREEMPT_INTERVAL NO_PREEMPT_RUN_TIME NQS_QUEUES OVERLAP_MXJ PEND_TIME_LIMIT PLAN
+	PREEMPTION PREEMPT_DELAY PREEMPT_FOR PRE_POST_EXEC_USER QUEUE_GROUP RCVJOBS_FROM RELAX_JOB_DISPATCH_ORDER
 	REMOTE_MAX_PREEXEC_RETRY RESIZABLE_JOBS RESOURCE_RESERVE RESRSV_LIMIT RESUME_COND RUN_JOB_FACTOR RUN_TIME_DECAY
 	RUN_TIME_FACTOR RUN_WINDOW SLA_GUARANTEES_IGNORE SLOT_POOL SLOT_RESERVE SLOT_SHARE SNDJOBS_TO STOP_COND
 	SUCCESS_EXIT_VALUES TERMINATE_WHEN USE_PAM_CREDS USE_PRIORITY_IN_POOL
@@ -116,17 +110,13 @@ func queueName(p *parser, v value, q *queue.QueueSpec) {
 	}
 }
 
-func queueDescription(p *parser, v value, q *queue.QueueSpec) {
-	if len(v.text) > maxDescription {
-		p.refuse(v.at, "DESCRIPTION: %d bytes, at most %d are allowed", len(v.text), maxDescription)
-		return
-	}
-	q.Description = v.text
-}
-
-func queueNice(p *parser, v value, q *queue.QueueSpec) {
-	if n, ok := p.integer(v, -20, 20); ok {
-		q.Nice = n
+// queueProcessorLimit reads PJOB_LIMIT. A slot is a processor here, so a limit of one slot of each, or more, holds by itself.
+func queueProcessorLimit(p *parser, v value, _ *queue.QueueSpec) {
+	switch n, err := strconv.ParseFloat(v.text, 64); {
+	case err != nil || !(n >= 0 && n <= maxNumber):
+		p.refuse(v.at, "PJOB_LIMIT = %s: want a number from 0 to %d", show(v.text), maxNumber)
+	case n < 1:
+		p.warn(v.at, "PJOB_LIMIT = %s: not supported by Sluice, where every slot is a processor, it has no effect", show(v.text))
 	}
 }
 
@@ -151,51 +141,6 @@ func queueRunLimit(p *parser, v value, q *queue.QueueSpec) {
 	}
 }
 
-// queueTasks reads TASKLIMIT = [minimum [default]] maximum.
-func queueTasks(p *parser, v value, q *queue.QueueSpec) {
-	var counts []int
-	for word := range strings.FieldsSeq(v.text) {
-		n, ok := p.integer(value{key: v.key, text: word, at: v.at}, 1, maxJobSlots)
-		if !ok {
-			return
-		}
-		counts = append(counts, n)
-	}
-	switch {
-	case len(counts) > 3 || !slices.IsSorted(counts):
-		p.refuse(v.at, "%s = %s: want [MINIMUM [DEFAULT]] MAXIMUM, each no less than the one before", v.key, show(v.text))
-		return
-	case len(counts) > 1:
-		q.LeastJob = counts[0]
-	}
-	if len(counts) == 3 {
-		q.SlotsDefault = counts[1]
-	}
-	q.JobSlots = counts[len(counts)-1]
-}
-
-// queueResReq reads what jobs need that do not say. Memory is of the whole job, unless it is for each task.
-func queueResReq(p *parser, v value, q *queue.QueueSpec) {
-	many, err := lsfbridge.ParseResReq(v.text, maxJobSlots, maxJobSlots, queue.Need{})
-	one, err1 := lsfbridge.ParseResReq(v.text, 1, 1, queue.Need{})
-	if err != nil || err1 != nil {
-		p.refuse(v.at, "RES_REQ = %s: want select[mem>n], rusage[mem=n:ngpus=n], span[hosts=1], span[ptile=n] or order[…]", show(v.text))
-		return
-	}
-	if q.NeedDefault = many; many.MemMiB != one.MemMiB { // it depends on the number of slots: it is of the whole job
-		q.NeedDefault.MemMiB, q.MemDefault = 0, one.MemMiB
-	}
-}
-
-func queueRequeueExit(p *parser, v value, q *queue.QueueSpec) {
-	set, err := queue.ParseExitSet(v.text)
-	if err != nil {
-		p.refuse(v.at, "REQUEUE_EXIT_VALUES = %s: %v", show(v.text), err)
-		return
-	}
-	q.RequeueExit = set
-}
-
 // queueLimit reads a limit that jobs may set, too: [default] maximum.
 func queueLimit(p *parser, v value, q *queue.QueueSpec) {
 	texts := strings.Fields(v.text)
@@ -210,17 +155,4 @@ func queueLimit(p *parser, v value, q *queue.QueueSpec) {
 	if !ok || q.Limits.Exceeded(&q.DefaultLimits) == v.key {
 		p.refuse(v.at, "%s = %s: want [DEFAULT] MAXIMUM, %s", v.key, show(v.text), limitForm(v.key))
 	}
-}
-
-// limitForm says how a limit is written.
-func limitForm(key string) string {
-	switch key {
-	case "CPULIMIT":
-		return "each [HOURS:]MINUTES of at least one minute"
-	case "PROCESSLIMIT", "THREADLIMIT":
-		return "each a whole number from 1 on"
-	case "CORELIMIT":
-		return "each in KB or with a unit (2G), 0 for none"
-	}
-	return "each in KB, at least 1, or with a unit (2G)"
 }

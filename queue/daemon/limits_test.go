@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func TestWhatAHostIsToldToRun(t *testing.T) {
 	b.submit(spec)
 	start := h.hearStart()
 	want := &wire.Limits{MemKib: 1, SwapKib: 2, CpuNs: 3, Processes: 4, Threads: 5, FileKib: 6, DataKib: 7, StackKib: 8, CoreKib: -1}
-	if diff := cmp.Diff(want, start.Limits); diff != "" || start.PreExec != "pre" || start.PostExec != "post" || start.LoginShell != "/bin/bash" {
+	if diff := cmp.Diff(want, start.Limits); diff != "" || !slices.Equal(start.PreExec, []string{"pre"}) || !slices.Equal(start.PostExec, []string{"post"}) || start.LoginShell != "/bin/bash" {
 		t.Errorf("%v\n%s", start, diff)
 	}
 }

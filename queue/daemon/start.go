@@ -22,15 +22,15 @@ const (
 func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.Placement) *wire.Start {
 	s := job.Spec
 	hosts := perSlot(placement)
-	limits := d.q.LimitsOf(a.ID)
+	limits, around := d.q.LimitsOf(a.ID), d.q.Around(a.ID)
 	expand := func(path string) string { return expandPath(path, a.ID) }
 	return &wire.Start{
-		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask), Nice: int32(d.q.Nice(s.Queue)),
+		Attempt: attemptMessage(a), Command: s.Command, User: s.User, Cwd: s.Cwd, Umask: uint32(s.Umask), Nice: int32(around.Nice),
 		Env:   d.jobEnv(s, a.ID, placement, hosts),
 		Stdin: inputPath(s, a.ID), Input: s.Input, Stdout: expand(s.Stdout), Stderr: expand(s.Stderr),
 		TruncateStdout: s.TruncateStdout, TruncateStderr: s.TruncateStderr,
 		Slots: int32(placement[0].Slots), KillGraceNs: int64(d.settings.Load().KillGrace), Limits: limitsMessage(&limits),
-		KeepBytes: d.keepBytes(), Terminal: terminalOf(s.Interactive), PreExec: s.PreExec, PostExec: s.PostExec, LoginShell: s.LoginShell,
+		KeepBytes: d.keepBytes(), Terminal: terminalOf(s.Interactive), PreExec: around.Pre, PostExec: around.Post, JobStarter: around.Starter, LoginShell: s.LoginShell,
 		Report: &wire.Report{
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.settings.Load().Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],

@@ -43,6 +43,7 @@ type job struct {
 	group *jobGroup // of a job with a limit of memory, where there are groups, else nil
 	tty   *terminal // of an interactive job, else nil
 
+	before, after []string // commands before and after the job's own that are to come
 	stage         stage
 	pid           int  // of the stage's main process, which leads its session; 0 before the first fork
 	reaped        bool // that process has ended

@@ -73,7 +73,7 @@ func TestOutputIsKept(t *testing.T) {
 	for name, s := range map[string]*wire.Start{
 		"nothing":      newStart("true", keeping(100)),
 		"not wanted":   newStart("echo hello"),
-		"pre-exec":     newStart("echo hello", keeping(100), func(s *wire.Start) { s.PreExec = "false" }),
+		"pre-exec":     newStart("echo hello", keeping(100), func(s *wire.Start) { s.PreExec = []string{"false"} }),
 		"to /dev/null": newStart("echo hello", keeping(100), func(s *wire.Start) { s.Stdout = "/dev/null" }),
 	} {
 		if ended := d.run(s); ended.Kept != nil {

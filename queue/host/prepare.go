@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/queue"
 	"sluice/queue/wire"
 )
 
@@ -72,6 +73,7 @@ func (k *keeper) prepare(s *wire.Start, j *job) (p prepared, err error) {
 	if err := k.writeScript(&p, s.GetCommand(), j.key); err != nil {
 		return p, err
 	}
+	p.argv = startedCommand(s.GetJobStarter(), p.argv)
 	if p.argv, err = limitedCommand(s.GetLimits(), p.argv); err != nil {
 		return p, err
 	}
@@ -245,6 +247,37 @@ func hostLines(counted []string) (string, error) {
 		b.WriteString(strings.Repeat(counted[i]+"\n", n))
 	}
 	return b.String(), nil
+}
+
+// startedCommand has a job starter run a command: in place of %USRCMD or, without that, at its end.
+func startedCommand(starter string, argv []string) []string {
+	if starter == "" {
+		return argv
+	}
+	if len(argv) > 4 && argv[2] == execScript { // the number of the process is known here already
+		argv = argv[4:]
+	}
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		words[i] = quoted(word)
+	}
+	command := strings.Join(words, " ")
+	text := strings.ReplaceAll(starter, queue.StarterCommand, command)
+	if text == starter {
+		text += " " + command
+	}
+	return []string{shell, "-c", "LS_JOBPID=$$; export LS_JOBPID\n" + text}
+}
+
+// quoted is a word as the shell reads it. What needs no quotes has none, so that it may stand within those of a job starter.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // loginCommand has a login shell make the environment and become the command then.

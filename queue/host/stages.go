@@ -18,8 +18,10 @@ import (
 
 // stage is which of a job's commands runs. Each has a main process, and no process of it is left when the next one begins.
 //
-//	[pre-execution] ──exit 0──> the job's own ──> [post-execution] ──> its output is delivered
-//	       └── other exit, killed ─────────────────────^
+//	[pre-execution]… ──exit 0──> the job's own ──> [post-execution]… ──> its output is delivered
+//	       └── other exit, killed ──────────────────────^
+//
+// Of the commands before and after there may be several, which run one after the other.
 type stage uint8
 
 const (
@@ -50,12 +52,21 @@ func (k *keeper) fork(j *job) {
 		k.toFinish(j)
 	case j.failed: // could not be prepared
 		k.toFinish(j)
-	case j.start.GetPreExec() != "":
-		j.started = now
-		k.begin(j, stagePre, k.around(j, j.start.GetPreExec(), "LSB_EXIT_PRE_ABORT="+strconv.Itoa(exitPreAbort)))
 	default:
-		k.beginMain(j, now)
+		j.before, j.after = j.start.GetPreExec(), j.start.GetPostExec()
+		k.goOn(j, now)
 	}
+}
+
+// goOn begins the next command before the job's own or, when all have succeeded, that.
+func (k *keeper) goOn(j *job, now time.Time) {
+	if len(j.before) == 0 {
+		k.beginMain(j, now)
+		return
+	}
+	text := j.before[0]
+	j.before, j.started = j.before[1:], now
+	k.begin(j, stagePre, k.around(j, text, "LSB_EXIT_PRE_ABORT="+strconv.Itoa(exitPreAbort)))
 }
 
 func (k *keeper) beginMain(j *job, now time.Time) {
@@ -112,7 +123,7 @@ func (k *keeper) begin(j *job, s stage, c command) {
 func (k *keeper) unstarted(j *job, err error, now time.Time) {
 	if j.stage == stagePost {
 		k.warn("run post-execution command of job %s: %v", j.key, err)
-		k.toFinish(j)
+		k.cleanUp(j)
 		return
 	}
 	j.fail(err, now)
@@ -233,7 +244,7 @@ func (k *keeper) stageOver(j *job) {
 	switch j.stage {
 	case stagePre:
 		if j.kill == nil && j.status == 0 && !k.closing {
-			k.beginMain(j, now)
+			k.goOn(j, now)
 			return
 		}
 		j.notReady(now)
@@ -247,16 +258,22 @@ func (k *keeper) stageOver(j *job) {
 			k.warn("post-execution command of job %s: exit code %d", j.key, codeOf(j.postStatus))
 		}
 	}
-	if text := j.start.GetPostExec(); text != "" && j.stage != stagePost && !j.discard && !k.closing {
-		status := "LSB_JOBEXIT_STAT=" + strconv.Itoa(int(j.status))
-		more := []string{status}
-		if j.preExecFailed {
-			more = []string{"LSB_JOBEXIT_STAT=0", "LSB_JOBPEND=1"}
-		}
-		k.begin(j, stagePost, k.around(j, text, more...))
+	k.cleanUp(j)
+}
+
+// cleanUp begins the next command after the job's own, or finishes a job that has none left.
+func (k *keeper) cleanUp(j *job) {
+	if len(j.after) == 0 || j.discard || k.closing {
+		k.toFinish(j)
 		return
 	}
-	k.toFinish(j)
+	text := j.after[0]
+	j.after = j.after[1:]
+	more := []string{"LSB_JOBEXIT_STAT=" + strconv.Itoa(int(j.status))}
+	if j.preExecFailed {
+		more = []string{"LSB_JOBEXIT_STAT=0", "LSB_JOBPEND=1"}
+	}
+	k.begin(j, stagePost, k.around(j, text, more...))
 }
 
 // leaveGroup takes away the control group of a job whose processes are gone, and says whether its memory was the reason.

@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,13 @@ func around(dir, pre, command, post string) *wire.Start {
 		return strings.ReplaceAll(text, "LOG", log)
 	}
 	return newStart(say(command), func(s *wire.Start) {
-		s.Cwd, s.PreExec, s.PostExec = dir, say(pre), say(post)
+		s.Cwd, s.PreExec, s.PostExec = dir, some(say(pre)), some(say(post))
 	})
+}
+
+// some are the commands that are not empty.
+func some(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
 func TestPreAndPostExec(t *testing.T) {
@@ -60,6 +66,66 @@ func TestPreAndPostExec(t *testing.T) {
 				t.Errorf("report (%v): %s", err, report)
 			}
 		})
+	}
+}
+
+// Commands of the queue are around those of the job: what is before each must succeed, what is after runs whatever happened.
+func TestCommandsInOrder(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t)
+	startHost(t, d)
+	say := func(text string) string { return "echo " + text + " >> LOG; " }
+	const after = " $LSB_JOBEXIT_STAT$LSB_JOBPEND"
+	for name, test := range map[string]struct {
+		pre    []string
+		post   []string
+		code   int32
+		failed bool
+		log    string
+	}{
+		"all well":       {[]string{say("q"), say("j")}, []string{say("j" + after), say("q" + after)}, 0, false, "q\nj\nmain\nj 0\nq 0\n"},
+		"queue's fails":  {[]string{say("q") + "exit 3", say("j")}, []string{say("j" + after), say("q" + after)}, 3, true, "q\nj 01\nq 01\n"},
+		"job's fails":    {[]string{say("q"), say("j") + "exit 4"}, []string{say("q" + after)}, 4, true, "q\nj\nq 01\n"},
+		"job gives up":   {[]string{say("q"), "exit 99"}, []string{say("q" + after)}, 99, false, "q\nq 25344\n"},
+		"cleaning fails": {nil, []string{say("j") + "exit 1", "kill $$", say("q" + after)}, 0, false, "main\nj\nq 0\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := around(dir, "", "echo main >> LOG", "")
+			for _, text := range test.pre {
+				s.PreExec = append(s.PreExec, strings.ReplaceAll(text, "LOG", dir+"/log"))
+			}
+			for _, text := range test.post {
+				s.PostExec = append(s.PostExec, strings.ReplaceAll(text, "LOG", dir+"/log"))
+			}
+			ended := d.run(s)
+			if got := readFile(t, dir+"/log"); got != test.log || ended.ExitCode != test.code || ended.PreExecFailed != test.failed {
+				t.Errorf("ran %q, want %q; %v", got, test.log, ended)
+			}
+		})
+	}
+}
+
+func TestJobStarter(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t)
+	startHost(t, d)
+	const check = `[ "$STARTED $LSB_JOBFILENAME" = "yes $0" ] && [ -n "$LS_JOBPID" ] && exit 7`
+	for starter, command := range map[string]string{
+		"STARTED=yes":                                  check,
+		"STARTED=yes %USRCMD":                          check + "; # it's \"quoted\"",
+		`/bin/sh -c "STARTED=yes %USRCMD"`:             check,
+		`/bin/sh -c 'STARTED=yes %USRCMD'`:             "#!/bin/bash -e\n" + check,
+		"STARTED=no; STARTED=yes %USRCMD; exit $? #":   check,
+		"ulimit -c 0; export STARTED=yes\nexec":        check,
+		"[ $LS_JOBPID = $$ ] && env STARTED=yes":       check,
+		"%USRCMD; echo %USRCMD | grep -q / && exit 7;": "exit 5",
+	} {
+		dir := t.TempDir()
+		s := newStart(command, func(s *wire.Start) { s.JobStarter, s.Stdout = starter, dir+"/out" })
+		if ended := d.run(s); ended.ExitCode != 7 {
+			t.Errorf("%s: %v\n%s", starter, ended, readFile(t, dir+"/out"))
+		}
 	}
 }
 

@@ -1,0 +1,105 @@
+package queue
+
+// needOf is what the slots of a job in the queue need.
+func (s *queueState) needOf(j *job) Need {
+	need := j.spec.Need
+	need.Rerunnable, need.Profile, need.HostLimit = j.rerunnable(), s.spec.Profile, s.spec.HostSlots
+	need.Hosts = bothHosts(need.Hosts, s.spec.hostList())
+	return need
+}
+
+// rerunnable reports whether a job runs again when its host is lost.
+func (j *job) rerunnable() bool { return j.spec.Rerunnable || j.queue.spec.Rerunnable }
+
+// reachable reports whether some host that a job names may be one of those that a queue uses.
+func (q *Queue) reachable(hosts string, s *QueueSpec) bool {
+	if len(s.Hosts) == 0 {
+		return true
+	}
+	for _, l := range parseHostLists(hosts) {
+		found := l.named == nil
+		for name := range l.named {
+			machine := ""
+			if h := q.hosts[name]; h != nil { // the queue may know it by its machine
+				machine = h.spec.Location
+			}
+			found = found || s.UsesHost(name, machine)
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// fitsOnHosts reports whether the queue's limit of slots on a host lets a job start at all.
+func (s *queueState) fitsOnHosts(spec *Spec) bool {
+	limit := s.spec.HostSlots
+	return limit == 0 || (!spec.Need.OneHost || spec.MinSlots <= limit) && min(spec.Need.PerHost, spec.MinSlots) <= limit
+}
+
+// hold accounts n slots of the host, or fewer with n < 0, to a queue that limits them.
+func (h *host) hold(s *queueState, n int) {
+	if s.spec.HostSlots == 0 {
+		return
+	}
+	if h.held == nil {
+		h.held = map[*queueState]int{}
+	}
+	if h.held[s] += n; h.held[s] == 0 {
+		delete(h.held, s)
+	}
+}
+
+// leaves is how many slots of the host the limit of a class's queue leaves to it.
+func (h *host) leaves(c *class) int {
+	if c.need.HostLimit == 0 {
+		return h.spec.Slots
+	}
+	return max(c.need.HostLimit-h.held[c.queue], 0)
+}
+
+// seats calls f with the slots that a job holds on each host.
+func (j *job) seats(f func(*host, int)) {
+	one := func(_ int32, e *element) {
+		r := e.run
+		if r == nil {
+			return
+		}
+		f(r.host, e.place[0].Slots)
+		for i, h := range r.others {
+			f(h, e.place[i+1].Slots)
+		}
+	}
+	if j.array == nil {
+		one(0, &j.one)
+		return
+	}
+	if j.placed > 0 {
+		j.array.records(one)
+	}
+}
+
+// limitedOnHosts reports whether a job that finds no room would find it if its queue did not limit the slots of a host.
+func (q *Queue) limitedOnHosts(c *class, by stamp) bool {
+	if c.need.HostLimit == 0 {
+		return false
+	}
+	free := class{classKey: c.classKey, hosted: c.hosted}
+	free.need.HostLimit = 0
+	return q.place(&free, c.min, by) != nil
+}
+
+// blockHostLimit keeps what a queue's limit of slots on a host leaves for a job that needs more of it. No other queue's jobs wait for that.
+func (q *Queue) blockHostLimit(c *class, j *job, at stamp) {
+	if q.keeping(c, j, at) {
+		c.queue.denied = q.pass.id
+		q.claimGroup(c)
+	}
+}
+
+// Why jobs pend, in LSF's words.
+const (
+	reasonHostLimit  = "Queue's per-host job slot limit reached"
+	reasonNotOfQueue = "Not usable to the queue"
+)
