@@ -37,6 +37,10 @@ type PastQuery struct {
 	Mine      bool // only the caller's jobs
 	Filter    history.Filter
 	Indices   []queue.Range // of -J name[indices]; nil = all
+
+	// Chronicle asks for all that happened in Span, to whomever; zero = in the last week.
+	Chronicle bool
+	Span      history.Span
 }
 
 var pastGrammar = newGrammar("bhist", "l b w a d e p r s f: n: C: S: D: N: P: q: m: J: u: t T: cname UF", false)
@@ -61,6 +65,9 @@ func ParsePastQuery(args []string, now time.Time) (*PastQuery, error) {
 	}
 	if q.Long && q.Wide {
 		return nil, &UsageError{Command: "bhist"}
+	}
+	if err := q.checkChronicle(options); err != nil {
+		return nil, err
 	}
 	switch {
 	case all:
@@ -99,6 +106,10 @@ func (q *PastQuery) option(o given, now time.Time) (err error) {
 		q.Long, q.Brief = true, true
 	case "w":
 		q.Wide = true
+	case "t":
+		q.Chronicle = true
+	case "T":
+		q.Span, err = parseSpan(o.value, now)
 	case "n": // how many old log files to look into: there is one history, which is looked into as a whole
 	case "e":
 		f.States = append(f.States, queue.Exited)

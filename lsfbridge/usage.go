@@ -71,7 +71,8 @@ var usages = map[string]string{
              [-C time0,time1] [-S time0,time1] [-D time0,time1]
              [-P project_name]
              [-q queue_name] [-m host_name] [-J job_name]
-             [-u user_name | -u all] [jobId | "jobId[index]" ...]`,
+             [-u user_name | -u all] [jobId | "jobId[index]" ...]
+       bhist [-h] [-V] -t [-T time0,time1]`,
 	"bacct": `bacct [-h] [-V] [-l] [-b] [-w] [-d] [-e]
              [-C time0,time1] [-S time0,time1] [-D time0,time1]
              [-u user_name ... | -u all] [-q queue_name ...] [-P project_name ...]

@@ -16,6 +16,7 @@ type pastViewer interface {
 	Past(context.Context, wire.PastRequest, func(history.Past) error) error
 	PastSummary(context.Context, history.Filter) (history.Summary, error)
 	Cluster(context.Context) (wire.Cluster, error)
+	Chronicle(context.Context, wire.EventsRequest, func(history.Happening) error) error
 }
 
 var _ pastViewer = (*wire.Client)(nil)
@@ -29,6 +30,7 @@ remembered for 30 days after they ended, or what sluice run --history says.
 Exit codes: 0 shown; 255 nothing to show, or wrong usage.`,
 		Example: `  bhist -a                    # ended ones, too
   bhist -l 12                 # all that happened to a job
+  bhist -t -T .-1/,.          # all that happened in a day, to jobs, hosts and queues
   bhist -u all -C 11/1,11/2   # what ended in these two days`,
 	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) { return bhist(ctx, c, client) })
 }
@@ -37,6 +39,9 @@ func bhist(ctx context.Context, c *lsfCall, client pastViewer) (int, error) {
 	query, err := lsfbridge.ParsePastQuery(c.args, c.now)
 	if err != nil {
 		return c.refuse(err)
+	}
+	if query.Chronicle {
+		return c.chronicle(ctx, client, query)
 	}
 	if query.Mine {
 		cluster, err := client.Cluster(ctx)
@@ -55,6 +60,27 @@ func bhist(ctx context.Context, c *lsfCall, client pastViewer) (int, error) {
 		if err == nil && shown == 1 {
 			err = c.stdout.Flush()
 		}
+		return err
+	})
+	if err != nil {
+		return c.fail(err)
+	}
+	if shown == 0 {
+		_, err := fmt.Fprintln(c.stdout, lsfbridge.NoPast)
+		return lsfFailed, err
+	}
+	_, err = fmt.Fprintln(c.stdout)
+	return lsfDone, err
+}
+
+// chronicle shows what happened, whatever it was.
+func (c *lsfCall) chronicle(ctx context.Context, client pastViewer, query *lsfbridge.PastQuery) (int, error) {
+	printer, shown := lsfbridge.NewChronicle(c.now.Location()), 0
+	span := query.SpanAt(c.now, c.env("LSB_BHIST_HOURS"))
+	err := client.Chronicle(ctx, wire.EventsRequest{Span: span}, func(h history.Happening) error {
+		lines := printer.AppendTo(nil, &h)
+		shown += len(lines)
+		_, err := c.stdout.Write(lines)
 		return err
 	})
 	if err != nil {

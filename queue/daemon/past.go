@@ -15,13 +15,19 @@ import (
 // History is where the daemon keeps what became of jobs, for longer than the Queue remembers them. It reads the events of the
 // daemon's Journal.
 type History interface {
+	Memory
+	// Maintain is called before the journal is compacted.
+	Maintain(ctx context.Context, now time.Time) error
+	Keep() time.Duration
+}
+
+// Memory is what can be asked of a History.
+type Memory interface {
 	// Follow returns when all events are in the history that the journal had when it was called.
 	Follow(ctx context.Context) error
 	Recall(ctx context.Context, f history.Filter, events bool, each func(*history.Past) error) error
 	Summarize(ctx context.Context, f history.Filter) (history.Summary, error)
-	// Maintain is called before the journal is compacted.
-	Maintain(ctx context.Context, now time.Time) error
-	Keep() time.Duration
+	Chronicle(ctx context.Context, span history.Span, each func(*history.Happening) error) error
 }
 
 // historyPause is how long a history rests after it read what was new, so that it reads much at once.
@@ -77,7 +83,7 @@ func (d *Daemon) untilStop() (context.Context, context.CancelFunc) {
 
 // recalling reads a request about the past and brings the history up to date. On false it has answered; else the caller
 // leaves d.streaming.
-func (d *Daemon) recalling(w http.ResponseWriter, r *http.Request, ask *wire.PastRequest) bool {
+func (d *Daemon) recalling(w http.ResponseWriter, r *http.Request, ask any) bool {
 	if d.cfg.History == nil {
 		wire.WriteError(w, errNoHistory)
 		return false
@@ -122,6 +128,40 @@ func (d *Daemon) queryPast(w http.ResponseWriter, r *http.Request) {
 type pastLine struct {
 	history.Past
 	Spec json.RawMessage `json:"spec"`
+}
+
+func (d *Daemon) queryEvents(w http.ResponseWriter, r *http.Request) {
+	var ask wire.EventsRequest
+	if !d.recalling(w, r, &ask) {
+		return
+	}
+	defer d.streaming.leave()
+	out := newStream(w)
+	var specs specWriter
+	sent := 0
+	err := d.cfg.History.Chronicle(r.Context(), ask.Span, func(one *history.Happening) error {
+		line := happeningLine{Happening: *one}
+		if one.Spec != nil {
+			var err error
+			if line.Spec, err = specs.encode(one.Spec); err != nil {
+				return err
+			}
+		}
+		out.item(line)
+		if sent++; sent%laterPages == 0 {
+			out.page()
+		}
+		return out.err
+	})
+	if out.err == nil {
+		out.end(err)
+	}
+}
+
+// happeningLine is a Happening with its spec already encoded.
+type happeningLine struct {
+	history.Happening
+	Spec json.RawMessage `json:"spec,omitempty"`
 }
 
 func (d *Daemon) summarizePast(w http.ResponseWriter, r *http.Request) {

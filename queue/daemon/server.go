@@ -34,6 +34,7 @@ func (d *Daemon) routes() {
 		"POST /v1/await":           d.await,
 		"POST /v1/history/jobs":    d.queryPast,
 		"POST /v1/history/summary": d.summarizePast,
+		"POST /v1/history/events":  d.queryEvents,
 		"GET /v1/queues":           d.listQueues,
 		"POST /v1/queues/{name}":   d.changeQueue,
 		"GET /v1/users":            d.listUsers,

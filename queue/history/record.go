@@ -40,6 +40,12 @@ func (s *Spent) add(state queue.State, d time.Duration) {
 	}
 }
 
+// Happening is one thing that happened: to a job, whose newest spec it has, to a host or to a queue.
+type Happening struct {
+	queue.Event
+	Spec *queue.Spec `json:"spec,omitempty"` // without environment
+}
+
 // Record is what became of a job, or of an element of an array, so far.
 type Record struct {
 	ID   queue.ID    `json:"id"`

@@ -122,7 +122,13 @@ type historyWriter struct {
 
 func (w *historyWriter) event(one *happening) error {
 	e := &one.event
-	if one.job == 0 || e.Kind == queue.JobForgotten {
+	if one.job == 0 {
+		if e = ofSystem(e); e == nil {
+			return nil
+		}
+		return w.happening(one, e)
+	}
+	if e.Kind == queue.JobForgotten {
 		return nil
 	}
 	if e.Kind == queue.JobSubmitted {
@@ -143,7 +149,12 @@ func (w *historyWriter) event(one *happening) error {
 	if e.Spec != nil {
 		kept.QueueName = e.Spec.Queue // the spec's is the newest one
 	}
-	data, err := json.Marshal(&kept)
+	return w.happening(one, &kept)
+}
+
+// happening writes an event.
+func (w *historyWriter) happening(one *happening, kept *queue.Event) error {
+	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}

@@ -251,6 +251,9 @@ func (h *History) Maintain(ctx context.Context, now time.Time) error {
 // prune deletes the jobs whose last event is older, and the oldest ended ones while the file is too large.
 func (h *History) prune(ctx context.Context, before time.Time) error {
 	const page = 500
+	if err := h.forgetSystem(ctx, before); err != nil {
+		return err
+	}
 	for {
 		n, err := h.forget(ctx, "INSERT INTO old SELECT job FROM jobs WHERE open = 0 AND last < ? ORDER BY last LIMIT ?", before.UnixNano(), page)
 		if err != nil || n < page {
@@ -270,6 +273,17 @@ func (h *History) prune(ctx context.Context, before time.Time) error {
 			return err
 		}
 	}
+}
+
+// forgetSystem deletes older events that are no job's.
+func (h *History) forgetSystem(ctx context.Context, before time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return errClosed
+	}
+	_, err := h.write.ExecContext(ctx, "DELETE FROM happenings WHERE job = 0 AND json_extract(data, '$.at') < ?", before.UTC().Format(time.RFC3339Nano))
+	return err
 }
 
 func (h *History) tooLarge(ctx context.Context) (bool, error) {

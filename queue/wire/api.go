@@ -195,6 +195,11 @@ type PastRequest struct {
 	Events bool           `json:"events,omitempty"` // what happened to each, too
 }
 
+// EventsRequest asks for what happened in a time, to jobs of all users, to hosts and to queues.
+type EventsRequest struct {
+	Span history.Span `json:"span"`
+}
+
 // Params are the parameters of the daemon that users may want to know.
 type Params struct {
 	DefaultQueues []string      `json:"defaultQueues"`

@@ -148,6 +148,11 @@ func (c *Client) Past(ctx context.Context, ask PastRequest, each func(history.Pa
 	return stream(ctx, c, "/v1/history/jobs", ask, each)
 }
 
+// Chronicle calls each with what happened, in order, as it comes from the daemon.
+func (c *Client) Chronicle(ctx context.Context, ask EventsRequest, each func(history.Happening) error) error {
+	return stream(ctx, c, "/v1/history/events", ask, each)
+}
+
 // PastSummary sums up the ended jobs among the selected ones.
 func (c *Client) PastSummary(ctx context.Context, filter history.Filter) (history.Summary, error) {
 	return fetch[history.Summary](ctx, c, http.MethodPost, "/v1/history/summary", PastRequest{Filter: filter})
