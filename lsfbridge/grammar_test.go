@@ -199,6 +199,7 @@ func TestResourceRequirements(t *testing.T) {
 		{"", 1, queue.Need{}},
 		{"rusage[mem=500]", 1, queue.Need{MemMiB: 500}},
 		{"rusage[mem=2GB:ngpus_physical=1]", 1, queue.Need{MemMiB: 2048, GPUs: 1}},
+		{"rusage[ngpus=2/task]", 4, queue.Need{GPUs: 2}},
 		{"rusage[mem=1.5,ngpus=2:duration=10]", 1, queue.Need{MemMiB: 2, GPUs: 2}},
 		{"select[mem>100 && type==any] rusage[mem=50] span[hosts=1] order[-mem:ut]", 4, queue.Need{MemMiB: 25, OneHost: true}},
 		{"mem>=300 span[hosts=1]", 2, queue.Need{MemMiB: 150, OneHost: true}},

@@ -145,7 +145,8 @@ func rusageNeed(body string, slots int, need *queue.Need) error {
 			}
 			need.MemMiB = max(need.MemMiB, mib)
 		case "ngpus", "ngpus_physical", "ngpus_excl_p", "ngpus_shared":
-			n, err := strconv.ParseUint(value, 10, 31)
+			amount, _ := strings.CutSuffix(value, "/task")
+			n, err := strconv.ParseUint(amount, 10, 31)
 			if err != nil || n > maxGPUs {
 				return resReqSyntax
 			}

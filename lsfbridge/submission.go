@@ -172,6 +172,7 @@ type submissionBuilder struct {
 	place   SubmitPlace
 	environ []string
 	resReqs []string
+	gpus    gpuRequest
 }
 
 func (b *submissionBuilder) apply(options []given) error {
@@ -182,6 +183,9 @@ func (b *submissionBuilder) apply(options []given) error {
 		if err := b.option(o); err != nil {
 			return asNotSubmitted(err)
 		}
+	}
+	if err := b.requestGPUs(); err != nil {
+		return asNotSubmitted(err)
 	}
 	for _, text := range b.resReqs {
 		need, err := ParseResReq(text, b.Spec.MinSlots, b.Spec.MaxSlots, b.Spec.Need)
@@ -234,6 +238,8 @@ func (b *submissionBuilder) option(o given) (err error) {
 		spec.Need.Hosts, err = parseHosts(o.value)
 	case "R":
 		b.resReqs = append(b.resReqs, o.value)
+	case "gpu":
+		b.gpus, err = parseGPUs(o.value)
 	case "c", "M", "v", "F", "D", "S", "C", "p", "T":
 		err = limitOption(o, &spec.Limits)
 	case "b":

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sluice/queue"
 	"sluice/queue/host"
 	"sluice/queue/wire"
 )
@@ -51,6 +52,12 @@ Exit codes: 0 left in order, 2 refused by the daemon, 3 daemon out of reach for 
 			}
 			cfg.Version, cfg.Logger, cfg.Abort = version, log, secondSignal(cmd.Context())
 			cfg.Dial = func(ctx context.Context) (host.Conn, error) { return wire.DialHost(ctx, api, security) }
+			if cfg.Ports, err = host.ParsePorts(os.Getenv(queue.EnvHostPorts)); err != nil {
+				return err
+			}
+			if gpus := os.Getenv(host.GPUVariable); gpus != "" {
+				cfg.GPUs = strings.Split(gpus, ",")
+			}
 			if cfg.Location, err = os.Hostname(); err != nil {
 				log.WithError(err).Warn("this machine has no name")
 			}

@@ -35,7 +35,14 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.settings.Load().Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
+		Gpus: int32(placement[0].Slots * s.Need.GPUs), Ports: int32(placement[0].Slots * d.slotPorts(placement[0].Host)),
 	}
+}
+
+// slotPorts is how many ports of its machine a host has for each slot.
+func (d *Daemon) slotPorts(host string) int {
+	h, _ := d.q.Host(host)
+	return h.SlotPorts
 }
 
 // terminalOf is how a job speaks with its submitter, as hosts know it.
@@ -124,7 +131,7 @@ var ownVariables = []string{
 	"LSB_HOSTS", "LSB_MCPU_HOSTS", "LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS", "LSB_QUEUE", "LSB_SUB_HOST", "LSB_SUB_USER",
 	"LSB_PROJECT_NAME", "LSB_INPUTFILE", "LSB_OUTPUTFILE", "LSB_ERRORFILE", "LSB_JOBFILENAME", "LSB_JOBPGIDS", "LSB_JOBPIDS",
 	"LSB_JOBEXIT_STAT", "LSB_JOBPEND", "LSB_EXIT_PRE_ABORT", "LSB_DJOB_HOSTFILE", "LSB_DJOB_RANKFILE", "LSB_JOB_EXECUSER", "LSB_UNIXGROUP", "LS_SUBCWD",
-	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken, wire.EnvMachines,
+	"LS_EXEC_T", "LS_JOBPID", "LSFUSER", EnvHostToken, queue.EnvHostPorts, wire.EnvMachines,
 }
 
 // jobEnv is the environment of a job: the submitter's, and what LSF tells a job.

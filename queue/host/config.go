@@ -56,6 +56,10 @@ type Config struct {
 	JoinTimeout time.Duration // for the first Welcome (10 min)
 	MaxJobs     int           // attempts known at one time (4096)
 	SpoolBytes  int64         // of output kept for each stream of a job; what comes after is dropped (1 GiB)
+	// GPUs names those that jobs may use, as CUDA_VISIBLE_DEVICES takes them; nil = they are numbered from 0.
+	GPUs []string
+	// Ports are those of the machine that jobs may listen on; see ParsePorts.
+	Ports       []string
 	SampleEvery time.Duration // between readings of the jobs' memory and process counts (5 s)
 
 	KeeperCommand []string // runs Keep (this program with KeeperArg)

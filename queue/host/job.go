@@ -40,6 +40,8 @@ type job struct {
 	start *wire.Start
 	phase phase
 	ready prepared
+	holds holding
+	own   []string  // variables of the environment that tell of what it holds
 	group *jobGroup // of a job with a limit of memory, where there are groups, else nil
 	tty   *terminal // of an interactive job, else nil
 

@@ -23,6 +23,7 @@ type keeperConfig struct {
 	WorkDir     string
 	SpoolBytes  int64
 	SampleEvery time.Duration
+	GPUs, Ports []string // see Config
 }
 
 // keeper owns every process of the jobs. One goroutine, on a thread of its own, forks, reaps and decides; others prepare
@@ -52,7 +53,8 @@ type keeper struct {
 	watched     int       // running jobs with limits that we watch
 	threads     []int     // whose children are ours
 	buffer      []byte    // for reading /proc
-	lease       int64     // boot clock at which all jobs end; 0 = never
+	lots        lots
+	lease       int64 // boot clock at which all jobs end; 0 = never
 	lastMark    uint64
 
 	in         chan *frame // closed when the session is gone
@@ -136,7 +138,7 @@ func newKeeper(link *wire.Conn) (*keeper, error) {
 	if err := json.Unmarshal([]byte(first.text), &k.config); err != nil {
 		return nil, fmt.Errorf("receive configuration: %w", err)
 	}
-	k.accounts = newAccounts(k.help)
+	k.accounts, k.lots = newAccounts(k.help), newLots(k.config.GPUs, k.config.Ports)
 	if err := os.MkdirAll(k.config.WorkDir, 0o755); err != nil {
 		return nil, fmt.Errorf("make work dir: %w", err)
 	}

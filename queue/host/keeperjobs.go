@@ -57,9 +57,14 @@ func (k *keeper) accept(s *wire.Start) {
 		return
 	}
 	k.jobs[j.key] = j
+	var lacking error
+	j.holds, j.own, lacking = k.lots.takeFor(s)
 	j.tty = newTerminal(j.key, s.GetTerminal(), func(f *frame) { k.out.send(f) })
 	go func() {
-		ready, err := k.prepare(s, j)
+		ready, err := prepared{cwdFD: -1}, lacking
+		if err == nil {
+			ready, err = k.prepare(s, j)
+		}
 		j.ready = ready
 		if err != nil {
 			j.fail(err, time.Now())
@@ -87,6 +92,7 @@ func (k *keeper) toFinish(j *job) {
 // done reports the end of a job and forgets it.
 func (k *keeper) done(j *job) {
 	delete(k.jobs, j.key)
+	k.lots.takeBack(j.holds)
 	if j.kept != nil {
 		k.keep(j.key, j.kept)
 	}

@@ -97,7 +97,7 @@ func (k *keeperProcess) configure() error {
 	}
 	text, err := json.Marshal(keeperConfig{
 		Name: k.config.Name, Sender: name + "@" + k.config.Name, WorkDir: k.config.WorkDir,
-		SpoolBytes: k.config.SpoolBytes, SampleEvery: k.config.SampleEvery,
+		SpoolBytes: k.config.SpoolBytes, SampleEvery: k.config.SampleEvery, GPUs: k.config.GPUs, Ports: k.config.Ports,
 	})
 	if err != nil {
 		return err

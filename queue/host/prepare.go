@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,7 +79,7 @@ func (k *keeper) prepare(s *wire.Start, j *job) (p prepared, err error) {
 		return p, err
 	}
 	p.argv = loginCommand(s.GetLoginShell(), p.argv)
-	p.env = environment(s.GetEnv(), p.account, p.script)
+	p.env = environment(s.GetEnv(), p.account, p.script, j.own)
 	if err := p.writeHostFile(); err != nil {
 		return p, err
 	}
@@ -314,14 +315,19 @@ func interpreterOf(command string) []string {
 }
 
 // environment is a job's: as submitted, with what only the host knows, and what every program expects.
-func environment(submitted []string, a *account, script string) []string {
-	env := make([]string, 0, len(submitted)+8)
+func environment(submitted []string, a *account, script string, own []string) []string {
+	env := make([]string, 0, len(submitted)+len(own)+8)
 	have := map[string]bool{}
+	for _, variable := range own {
+		name, _, _ := strings.Cut(variable, "=")
+		have[name] = true
+	}
+	isOwn := maps.Clone(have)
 	for _, variable := range submitted {
 		name, _, ok := strings.Cut(variable, "=")
 		switch {
 		case !ok || name == "" || strings.ContainsRune(variable, 0):
-		case name == TokenVariable || name == "LSB_JOBFILENAME" || name == "LS_JOBPID":
+		case isOwn[name] || name == TokenVariable || name == queue.EnvHostPorts || name == "LSB_JOBFILENAME" || name == "LS_JOBPID":
 		default:
 			have[name] = true
 			env = append(env, variable)
@@ -334,5 +340,5 @@ func environment(submitted []string, a *account, script string) []string {
 			env = append(env, d[0]+"="+d[1])
 		}
 	}
-	return append(env, "LSB_JOBFILENAME="+script)
+	return append(append(env, own...), "LSB_JOBFILENAME="+script)
 }
