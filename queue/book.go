@@ -50,7 +50,7 @@ func (q *Queue) HostViews() ([]Host, HostDelta) {
 	b.changed = b.changed[:0]
 	for _, h := range b.stale {
 		if h.stale = false; h.status != 0 {
-			b.pages[h.page] = h.view()
+			h.show(&b.pages[h.page])
 			b.changed = append(b.changed, h.page)
 		}
 	}

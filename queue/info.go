@@ -174,13 +174,17 @@ func (q *Queue) Host(name string) (Host, bool) {
 	return Host{}, false
 }
 
-func (h *host) view() Host {
-	return Host{
-		HostSpec: h.spec, Status: h.status, Closed: h.closed, Used: h.used,
-		Run:   h.used - int(h.slots[SysSuspended]+h.slots[UserSuspended]),
-		SSusp: int(h.slots[SysSuspended]), USusp: int(h.slots[UserSuspended]),
-		AddedAt: h.added.time(), IdleSince: h.idle.time(), Eldest: h.eldest().time(), LostAt: h.lostAt.time(),
-	}
+func (h *host) view() (v Host) {
+	h.show(&v)
+	return v
+}
+
+// show brings a view of the host up to date.
+func (h *host) show(v *Host) {
+	v.HostSpec, v.Status, v.Closed, v.Used = h.spec, h.status, h.closed, h.used
+	v.Run = h.used - int(h.slots[SysSuspended]+h.slots[UserSuspended])
+	v.SSusp, v.USusp = int(h.slots[SysSuspended]), int(h.slots[UserSuspended])
+	v.AddedAt, v.IdleSince, v.Eldest, v.LostAt = h.added.time(), h.idle.time(), h.eldest().time(), h.lostAt.time()
 }
 
 // SessionHash is the hash of the session with which a host may join again; "" if it never joined.

@@ -22,7 +22,7 @@ type Fleet struct {
 	order    []*member      // by age, so that the same inputs give the same outputs
 	perAgent map[string]int // hosts that are not Gone
 	roster   roster
-	drains   prospects // memory of drainBusy
+	drains   prospects // memory of drainBusy and reopen
 	grouping grouping
 	counted  census
 
@@ -62,29 +62,31 @@ type Fleet struct {
 
 // member is a Host with what a restart may forget.
 type member struct {
-	Host
+	// What steps look at most comes first, side by side in memory.
 	number   int   // grows with age
 	settled  bool  // see roster
 	drains   bool  // where it was settled
+	supplied bool  // its slots are supply, as of the census
+	seen     bool  // in the newest snapshot
+	changed  bool  // what the newest listing says of it; see follow
 	view     sight // in the newest snapshot; meaningful if seen
-	seen     bool
-	at       int  // its place there
-	supplied bool // its slots are supply, as of the census
-	missing  int  // snapshots in a row without it
-	missedAt time.Time
+	at       int   // its place there
 	command  command
+	askAt    time.Time // next explicit reconciliation; zero = none is due
+	Host
+
+	missing  int // snapshots in a row without it
+	missedAt time.Time
 	// launching says that the Launch has been given out and its Result has not come: nothing is known about it yet.
 	launching  bool
 	launchedAt time.Time // when the Result came; zero after a restart
 	killAt     time.Time // next kill
 	kills      int
-	askAt      time.Time // next explicit reconciliation; zero = none is due
 	asks       int
 	unknowns   int // answers in a row that the task is unknown
 	unknown    time.Time
 	touched    bool
 	forgotten  bool // it is no member any more
-	changed    bool // what the newest listing says of it; see follow
 }
 
 // sight is what the fleet looks at of a queue.Host.
@@ -140,7 +142,7 @@ func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 	f := &Fleet{
 		cfg: cfg.withDefaults(), rng: rng,
 		members: make(map[string]*member), views: make(map[string]int), perAgent: make(map[string]int), strangers: make(map[string]Update),
-		connection: connection{suppressed: true}, grouping: grouping{of: make(map[owner]*candidate)}, trouble: trouble{agents: make(map[string]penalty)},
+		connection: connection{suppressed: true}, grouping: grouping{of: make(map[string]*candidate)}, trouble: trouble{agents: make(map[string]penalty)},
 	}
 	f.kinds = f.cfg.kinds()
 	slices.SortFunc(restored, func(a, b Host) int {

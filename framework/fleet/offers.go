@@ -33,6 +33,7 @@ type candidate struct {
 	offers                []string
 	free                  Resources
 	reserved              bool
+	next                  *candidate // of the agent, for another role
 	attributes            map[string]string
 	unavailable           window
 	barred                string // the constraint that its agent breaks in any case
@@ -40,14 +41,15 @@ type candidate struct {
 	// Of resources that may be taken back, all but perhaps the memory, and which candidate shares the offers.
 	revocable, revocableMem bool
 	twin                    *candidate
+	// What it holds of the shape that was asked for last.
+	asked shape
+	holds int
+	known bool
 }
-
-// owner is whom offers are of and for.
-type owner struct{ agent, role string }
 
 // grouping is the memory of group: what it gives is good until the next time.
 type grouping struct {
-	of         map[owner]*candidate
+	of         map[string]*candidate // by agent: the newest, which leads to the others
 	all        []candidate
 	candidates []*candidate
 }
@@ -84,8 +86,11 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 	for i := range offers {
 		o := &offers[i]
 		f.seeWindow(o)
-		k := owner{o.Agent, o.Role}
-		c := g.of[k]
+		first := g.of[o.Agent]
+		c := first
+		for c != nil && c.role != o.Role {
+			c = c.next
+		}
 		if c == nil {
 			ids = append(ids, o.ID)
 			all = append(all, candidate{
@@ -94,7 +99,8 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 				offers:      ids[len(ids)-1 : len(ids) : len(ids)],
 			})
 			c = &all[len(all)-1]
-			g.of[k] = c
+			c.next = first
+			g.of[o.Agent] = c
 			candidates = append(candidates, c)
 		} else {
 			c.offers = append(c.offers, o.ID)
@@ -103,12 +109,13 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		c.reserved = c.reserved || o.ReservedCPUs > 0
 	}
 	g.candidates, g.all = candidates, all
+	ordinary := shape{memMiB: f.cfg.SlotMemMiB}
 	for _, c := range candidates {
 		if k := f.barredBy(c); k != nil {
 			c.barred = k.String()
 			continue
 		}
-		f.largest.slots = max(f.largest.slots, f.capacity(c, shape{memMiB: f.cfg.SlotMemMiB}))
+		f.largest.slots = max(f.largest.slots, f.room(c, &ordinary))
 		l := &f.largest.Resources
 		l.CPUs, l.MemMiB, l.DiskMiB, l.GPUs = max(l.CPUs, c.free.CPUs), max(l.MemMiB, c.free.MemMiB), max(l.DiskMiB, c.free.DiskMiB), max(l.GPUs, c.free.GPUs)
 	}
@@ -158,6 +165,14 @@ func (f *Fleet) capacity(c *candidate, s shape) int {
 		n = min(n, c.free.GPUs/s.gpus)
 	}
 	return n
+}
+
+// room is capacity for all of what was offered, which does not change: it is counted anew where another shape is asked for.
+func (f *Fleet) room(c *candidate, s *shape) int {
+	if !c.known || c.asked != *s {
+		c.asked, c.holds, c.known = *s, f.capacity(c, *s), true
+	}
+	return c.holds
 }
 
 func portions(have, each float64) int {
@@ -217,23 +232,25 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 	tiers := make([]tier, 1+4*roles)
 	for i, c := range candidates {
 		wastes := c.free.GPUs > 0 && s.gpus == 0
-		n := f.capacity(c, s)
+		n := f.room(c, &s)
 		if c.revocable && f.narrow(c, s, n) {
 			continue
 		}
 		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !c.kind(s) || !f.usable(c) {
 			continue
 		}
-		if c.revocable {
-			tiers[0] = append(tiers[0], uint64(n)<<indexBits|uint64(i))
-			continue
+		rank := 0
+		if !c.revocable {
+			rank = 1 + f.rank(c.role)
+			if !c.reserved {
+				rank += roles
+			}
+			if wastes {
+				rank += 2 * roles
+			}
 		}
-		rank := 1 + f.rank(c.role)
-		if !c.reserved {
-			rank += roles
-		}
-		if wastes {
-			rank += 2 * roles
+		if tiers[rank] == nil {
+			tiers[rank] = make(tier, 0, len(candidates)-i)
 		}
 		tiers[rank] = append(tiers[rank], uint64(n)<<indexBits|uint64(i))
 	}

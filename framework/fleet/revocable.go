@@ -6,6 +6,7 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 	if !f.cfg.Revocable {
 		return candidates
 	}
+	type owner struct{ agent, role string }
 	of := make(map[owner]Resources)
 	for i := range offers {
 		if r := offers[i].Revocable; r != (Resources{}) {
@@ -21,6 +22,7 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 			continue
 		}
 		twin := *c
+		twin.known = false
 		// Memory is rarely revocable. It is of one kind for one task: Mesos mixes none.
 		twin.free = Resources{CPUs: r.CPUs, MemMiB: c.free.MemMiB, DiskMiB: c.free.DiskMiB, Ports: c.free.Ports}
 		twin.revocable, twin.revocableMem = true, r.MemMiB > c.free.MemMiB

@@ -38,38 +38,37 @@ func (f *Fleet) reopen() {
 	if p.total() == 0 {
 		return
 	}
-	var closed []*member
+	// Those that will be held longest anyway and still have room: a full one adds to the supply, but starts no job.
+	for _, full := range [...]bool{false, true} {
+		for h := f.closed(full); len(h) > 0; h = h.pop() {
+			if p.total() == 0 {
+				return
+			}
+			m := h[0].m
+			if !p.suitsAny(m) {
+				continue
+			}
+			f.set(m, m.opened(), "needed again")
+			m.Cause = ""
+			f.askOpen(m)
+			p = f.plan()
+		}
+	}
+}
+
+// closed is the hosts that may be reopened, full ones or others, on top what will be held longest.
+func (f *Fleet) closed(full bool) prospects {
+	h := f.drains[:0]
 	for _, some := range [...][]*member{f.roster.draining, f.roster.restless} {
 		for _, m := range some {
-			if m.State == Closed && f.reopenable(m) {
-				closed = append(closed, m)
+			if m.State == Closed && f.reopenable(m) && m.view.Used >= m.Spec.Slots == full {
+				h = append(h, prospect{m, -f.burden(m), m.number})
 			}
 		}
 	}
-	// Those that will be held longest anyway and still have room: a full one adds to the supply, but starts no job.
-	slices.SortFunc(closed, func(a, b *member) int {
-		fullA, fullB := a.view.Used >= a.Spec.Slots, b.view.Used >= b.Spec.Slots
-		switch {
-		case fullA == fullB:
-			return cmp.Or(cmp.Compare(f.burden(b), f.burden(a)), cmp.Compare(a.number, b.number))
-		case fullA:
-			return 1
-		default:
-			return -1
-		}
-	})
-	for _, m := range closed {
-		if p.total() == 0 {
-			return
-		}
-		if !p.suitsAny(m) {
-			continue
-		}
-		f.set(m, m.opened(), "needed again")
-		m.Cause = ""
-		f.askOpen(m)
-		p = f.plan()
-	}
+	f.drains = h
+	h.init()
+	return h
 }
 
 // opened is the state of a host whose drain is cancelled.
@@ -136,38 +135,54 @@ func (f *Fleet) closeSurplus() {
 	f.drainBusy(surplus)
 }
 
-// drainBusy closes the hosts that will be empty soonest. Few of many are wanted: they are not sorted.
+// drainBusy closes the hosts that will be empty soonest. Few of many are wanted, most often one: they are not sorted.
 func (f *Fleet) drainBusy(surplus int) {
-	h := f.drains[:0]
+	h, soonest := f.drains[:0], 0
 	least := math.MaxInt
 	for _, m := range f.order {
 		least = min(least, m.Spec.Slots)
 		if m.supplied && m.State == Open && m.Spec.Slots <= surplus && m.readiness() == closeBusy {
 			h = append(h, prospect{m, f.burden(m), m.number})
+			if last := len(h) - 1; h[last].before(&h[soonest]) {
+				soonest = last
+			}
 		}
 	}
 	f.drains, f.roster.smallest = h, least
-	for h.init(); len(h) > 0 && surplus >= least; h = h.pop() {
-		if m := h[0].m; m.Spec.Slots <= surplus {
-			surplus -= m.Spec.Slots
-			f.close(m, CauseSurplus, "more slots than the goal")
+	if len(h) > 0 {
+		h[0], h[soonest] = h[soonest], h[0]
+		surplus = f.shed(h[0].m, surplus)
+		h = h[1:]
+	}
+	if surplus >= least {
+		for h.init(); len(h) > 0 && surplus >= least; h = h.pop() {
+			surplus = f.shed(h[0].m, surplus)
 		}
 	}
 	clear(f.drains)
 }
 
-// prospect is a host that runs jobs and may be drained.
+// shed closes a host that fits into the surplus, and gives what is left of that.
+func (f *Fleet) shed(m *member, surplus int) int {
+	if m.Spec.Slots > surplus {
+		return surplus
+	}
+	f.close(m, CauseSurplus, "more slots than the goal")
+	return surplus - m.Spec.Slots
+}
+
+// prospect is a host that may be drained, or no longer.
 type prospect struct {
 	m      *member
-	burden float64
-	number int // of m
+	burden float64 // negative where those that will be held longest come first
+	number int     // of m
 }
 
 func (p *prospect) before(o *prospect) bool {
 	return p.burden < o.burden || p.burden == o.burden && p.number < o.number
 }
 
-// prospects is a heap, on top what will be empty soonest.
+// prospects is a heap, on top the least burden and then the oldest.
 type prospects []prospect
 
 func (p prospects) init() {

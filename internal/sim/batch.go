@@ -25,9 +25,9 @@ type batch struct {
 	events           []queue.Event  // memory of schedule
 	demand           []queue.Demand // memory of snapshot
 	ends             endHeap
-	reruns           int     // of jobs whose host was lost
-	lost             float64 // slot-seconds that they had run
-	rerunnable       bool
+	reruns           int        // of jobs whose host was lost
+	lost             float64    // slot-seconds that they had run
+	spec             queue.Spec // of the job submitted last
 }
 
 // jobState is what has become of a job. It holds no pointers: there are millions of it.
@@ -64,14 +64,17 @@ func newBatch(cfg *Config, jobs []Job) (*batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &batch{q: q, jobs: jobs, state: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost), rerunnable: cfg.AgentMTBF > 0}, nil
+	return &batch{
+		q: q, jobs: jobs, state: make([]jobState, len(jobs)), hosts: make(map[string]*batchHost),
+		spec: queue.Spec{User: "sim", Command: ":", Rerunnable: cfg.AgentMTBF > 0},
+	}, nil
 }
 
 // submit makes the next job pending.
 func (b *batch) submit(now time.Duration) error {
 	j := &b.jobs[b.submitted]
-	spec := queue.Spec{User: "sim", Command: ":", Queue: j.Queue, MinSlots: j.Slots, RunLimit: j.Limit, Rerunnable: b.rerunnable}
-	id, err := b.q.Submit(date(now), spec)
+	b.spec.Queue, b.spec.MinSlots, b.spec.RunLimit = j.Queue, j.Slots, j.Limit
+	id, err := b.q.Submit(date(now), b.spec)
 	if err != nil {
 		return fmt.Errorf("submit job %d: %w", b.submitted, err)
 	}

@@ -30,6 +30,7 @@ type elastic struct {
 
 	suppressed bool
 	offers     []fleet.Offer // memory of offer
+	heard      []news        // memory of step
 	goal       int
 	rng        *rand.Rand    // of join delays
 	busy       bool          // the last step had effects: look again
@@ -177,63 +178,79 @@ func (e *elastic) offer(now time.Duration) []fleet.Offer {
 	return offers
 }
 
+// news is what the fleet hears of what it decided: the result of an effect, or
+// the state of a task.
+type news struct {
+	result fleet.Result // with Of
+	update fleet.Update
+}
+
 // step gives the fleet an input and does what it decides, and what it decides
 // on the outcome of that, and so on.
 func (e *elastic) step(now time.Duration, in fleet.Input) error {
 	at := date(now)
 	out := e.fleet.Step(at, in)
-	var heard []fleet.Input // what the fleet hears of what it decided
+	e.heard = e.heard[:0]
 	for next := 0; ; next++ {
 		for _, effect := range out.Effects {
 			e.busy = true
-			more, err := e.perform(now, effect)
-			if err != nil {
+			if err := e.perform(now, effect); err != nil {
 				return err
 			}
-			heard = append(heard, more...)
 		}
-		if next == len(heard) {
+		if next == len(e.heard) {
 			return nil
 		}
-		out = e.fleet.Step(at, heard[next])
+		if n := &e.heard[next]; n.result.Of != nil {
+			out = e.fleet.Step(at, n.result)
+		} else {
+			out = e.fleet.Step(at, n.update)
+		}
 	}
 }
 
-// perform does one thing and tells what the fleet hears of it.
-func (e *elastic) perform(now time.Duration, effect fleet.Effect) ([]fleet.Input, error) {
+// perform does one thing and notes what the fleet hears of it.
+func (e *elastic) perform(now time.Duration, effect fleet.Effect) error {
+	var err, refused error
 	switch effect := effect.(type) {
-	case fleet.Launch:
-		return []fleet.Input{fleet.Result{Of: effect}}, e.launch(now, &effect)
 	case fleet.Decline:
 		e.sum.declined += len(effect.Offers)
 		for _, id := range effect.Offers {
 			e.refuse(id, now+effect.Refuse)
 		}
+		return nil
 	case fleet.Kill:
-		return []fleet.Input{e.kill(effect)}, nil
+		e.kill(effect)
+		return nil
 	case fleet.Suppress:
 		e.suppressed = true
+		return nil
 	case fleet.Revive:
 		e.suppressed = false
 		for i := range e.agents {
 			e.agents[i].refused = 0
 		}
+		return nil
 	case fleet.Reconcile:
-		return e.reconcile(effect), nil
+		e.reconcile(effect)
+		return nil
+	case fleet.Launch:
+		err = e.launch(now, &effect)
 	case fleet.CloseHost:
-		return []fleet.Input{fleet.Result{Of: effect, Err: e.batch.setOpen(now, effect.Name, false)}}, nil
+		refused = e.batch.setOpen(now, effect.Name, false)
 	case fleet.OpenHost:
-		return []fleet.Input{fleet.Result{Of: effect, Err: e.batch.setOpen(now, effect.Name, true)}}, nil
+		refused = e.batch.setOpen(now, effect.Name, true)
 	case fleet.RemoveHost:
 		remove := e.batch.removeHost
 		if effect.ProcessesGone {
 			remove = e.batch.die
 		}
-		return []fleet.Input{fleet.Result{Of: effect}}, remove(now, effect.Name)
+		err = remove(now, effect.Name)
 	default:
-		return nil, fmt.Errorf("unknown effect of the fleet: %T", effect)
+		return fmt.Errorf("unknown effect of the fleet: %T", effect)
 	}
-	return nil, nil
+	e.heard = append(e.heard, news{result: fleet.Result{Of: effect, Err: refused}})
+	return err
 }
 
 func (e *elastic) launch(now time.Duration, l *fleet.Launch) error {
@@ -257,42 +274,47 @@ func (e *elastic) launch(now time.Duration, l *fleet.Launch) error {
 }
 
 // kill ends a task at once.
-func (e *elastic) kill(k fleet.Kill) fleet.Input {
+func (e *elastic) kill(k fleet.Kill) {
 	t, ok := e.tasks[k.Task]
 	if !ok {
-		return fleet.Update{Task: k.Task, Agent: k.Agent, State: fleet.TaskUnknown}
+		e.tell(fleet.TaskRef(k), fleet.TaskUnknown)
+		return
 	}
 	delete(e.tasks, k.Task)
 	e.agents[t.agent].free += t.slots
 	e.sum.allocated -= t.slots
-	return fleet.Update{Task: k.Task, Agent: e.agents[t.agent].id, State: fleet.TaskKilled}
+	e.tell(fleet.TaskRef{Task: k.Task, Agent: e.agents[t.agent].id}, fleet.TaskKilled)
+}
+
+func (e *elastic) tell(task fleet.TaskRef, state fleet.TaskState) {
+	e.heard = append(e.heard, news{update: fleet.Update{Task: task.Task, Agent: task.Agent, State: state}})
 }
 
 // reconcile answers with the state of the tasks in question.
-func (e *elastic) reconcile(r fleet.Reconcile) []fleet.Input {
-	var answers []fleet.Input
-	if len(r.Tasks) == 0 {
-		for _, h := range e.fleet.Hosts() {
-			if _, ok := e.tasks[h.Name()]; ok {
-				answers = append(answers, e.stateOf(fleet.TaskRef{Task: h.Name(), Agent: h.Agent}))
-			}
+func (e *elastic) reconcile(r fleet.Reconcile) {
+	for _, ref := range r.Tasks {
+		e.tell(ref, e.stateOf(ref.Task))
+	}
+	if len(r.Tasks) > 0 {
+		return
+	}
+	hosts := e.fleet.Hosts()
+	for i := range hosts {
+		if name := hosts[i].Name(); e.tasks[name] != nil {
+			e.tell(fleet.TaskRef{Task: name, Agent: hosts[i].Agent}, e.stateOf(name))
 		}
 	}
-	for _, ref := range r.Tasks {
-		answers = append(answers, e.stateOf(ref))
-	}
-	return answers
 }
 
-func (e *elastic) stateOf(ref fleet.TaskRef) fleet.Input {
-	state := fleet.TaskUnknown
-	if t, ok := e.tasks[ref.Task]; ok {
-		state = fleet.TaskStaging
-		if t.running {
-			state = fleet.TaskRunning
-		}
+func (e *elastic) stateOf(name string) fleet.TaskState {
+	switch t := e.tasks[name]; {
+	case t == nil:
+		return fleet.TaskUnknown
+	case t.running:
+		return fleet.TaskRunning
+	default:
+		return fleet.TaskStaging
 	}
-	return fleet.Update{Task: ref.Task, Agent: ref.Agent, State: state}
 }
 
 func (e *elastic) refuse(id string, until time.Duration) {

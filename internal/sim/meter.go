@@ -63,7 +63,7 @@ type meter struct {
 
 	first, last time.Duration // submission, end
 	ended       int
-	waits       []float64
+	waits       []time.Duration
 	slowdowns   float64
 	slotWait    float64
 	used, alloc float64 // slot-seconds
@@ -84,7 +84,7 @@ type queueWaits struct{ jobs, wait float64 }
 
 func newMeter(cfg *Config, jobs []Job) *meter {
 	m := &meter{target: cfg.Target, setpoint: cfg.Target / (1 + cfg.Target), settled: -1}
-	m.waits = make([]float64, 0, len(jobs))
+	m.waits = make([]time.Duration, 0, len(jobs))
 	if len(cfg.Queues) > 0 {
 		m.queues = make(map[string]*queueWaits)
 	}
@@ -129,7 +129,7 @@ func (m *meter) end(now time.Duration, j *Job, started time.Duration) {
 	wait := started - j.Submit
 	m.ended++
 	m.last = now
-	m.waits = append(m.waits, wait.Seconds())
+	m.waits = append(m.waits, wait)
 	m.slowdowns += max(1, (wait+j.Run).Seconds()/max(j.Run, slowdownBound).Seconds())
 	m.slotWait += wait.Seconds() * float64(j.Slots)
 	if m.queues == nil {
@@ -195,10 +195,10 @@ func (m *meter) result(policy string, held *totals) Result {
 		slices.Sort(m.waits)
 		sum := 0.0
 		for _, w := range m.waits {
-			sum += w
+			sum += w.Seconds()
 		}
 		r.MeanWait = sum / float64(m.ended)
-		r.P95Wait = m.waits[(len(m.waits)*95+99)/100-1]
+		r.P95Wait = m.waits[(len(m.waits)*95+99)/100-1].Seconds()
 		r.MeanBoundedSlowdown = m.slowdowns / float64(m.ended)
 	}
 	if m.used > 0 {
