@@ -65,9 +65,10 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' scripts/fuzz
 
 .PHONY: sim
-sim: ## run the property tests and fault schedules on SIMCHECKS (10000) random histories each
+sim: ## run the property tests, fault schedules and worlds of jobs on SIMCHECKS (10000) random histories each
 	@$(GO) test -count=1 -timeout=60m $(call packages-with,pgregory.net/rapid) -rapid.checks=$(SIMCHECKS)
 	@$(GO) test -count=1 -timeout=60m -run=TestFaultSchedules ./framework -schedules=$(SIMCHECKS) -first-seed=0
+	@$(GO) test -count=1 -timeout=60m -run=TestNoJob ./internal/sim -worlds=$(SIMCHECKS) -first-world=0
 
 .PHONY: bench
 bench: ## run the benchmarks, in a form for benchstat: make -s bench > new.txt (BENCH=regexp BENCHCOUNT=6)

@@ -16,7 +16,8 @@ type class struct {
 	unit int // slots that must be on one host; 1 = any
 	left int // slots missing
 	job  int // slots of each job
-	// tile is how many slots of one host are of use, because each job takes only so many there; 0 = as many as it has.
+	// tile is how many slots of one host are of use, because each job takes only so many there and the goal allows only so many jobs;
+	// 0 = as many as it has.
 	tile int
 	// most is the slots of a job that tolerates no other on its hosts: more on one host would lie idle; 0 = no matter.
 	most int
@@ -49,7 +50,7 @@ func (f *Fleet) classOf(d queue.Demand) class {
 		c.unit = max(d.Slots, 1)
 	}
 	if each := d.Need.PerHost; each > 0 {
-		c.unit, c.tile = min(each, max(d.Slots, 1)), each*max(d.Count, 1)
+		c.unit, c.tile = min(each, c.job), each*max(min(d.Count, f.goal/c.job), 1)
 	}
 	return c
 }
@@ -315,8 +316,7 @@ func (f *Fleet) noteFirst(p *plan) {
 		f.first = first{}
 		return
 	}
-	c := p.first
-	c.left = 0
+	c := p.first.kind()
 	if c != f.first.class || f.first.since.IsZero() {
 		f.first = first{class: c, since: f.now}
 	}

@@ -47,7 +47,7 @@ type Fleet struct {
 	focus     focus
 	vain      map[class]vain
 	held      held
-	offered   map[string]Resources // by agent: what it offered last, since the last revive
+	offered   map[string]candidate // by agent: what it offered last, since the last revive
 	idling    bool                 // as of the newest goal: see futile
 	withheld  int                  // see Stats
 	largest   largest

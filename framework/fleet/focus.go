@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,10 +25,11 @@ const (
 type focus struct {
 	class class // its kind
 	jobs  int
-	lacks int       // the fewest slots that one of its jobs has lacked, were all hosts empty
-	since time.Time // when that was, or one of its jobs started
-	next  time.Time // look
-	swept int       // how often all idle hosts have made way
+	lacks int             // the fewest slots that one of its jobs has lacked, were all hosts empty
+	since time.Time       // when that was, or one of its jobs started
+	next  time.Time       // look
+	swept int             // how often all idle hosts have made way
+	tried map[string]bool // agents where others have made way: once is enough to see whether that helps
 }
 
 // vain is a class that was gathered for without success, while others had to wait. Its jobs may need what no agent has, or what others
@@ -116,6 +118,7 @@ func (f *Fleet) gather(p *plan) {
 	}
 	if missing.left < o.lacks || missing.left <= 0 && busy {
 		o.since, o.lacks, o.swept = f.now, min(o.lacks, missing.left), 0
+		clear(o.tried)
 		return
 	}
 	stuck := f.now.Sub(o.since)
@@ -190,8 +193,9 @@ func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
 		return cmp.Compare(b.gain, a.gain)
 	})
 	for _, y := range yards {
-		hopes = hopes || y.gain > 0
-		if lacks > 0 && y.gain > 0 && !y.fixed && (busyToo || !y.busy) {
+		hopes = hopes || y.gain > 0 && !f.focus.tried[y.agent]
+		if lacks > 0 && y.gain > 0 && !y.fixed && (busyToo || !y.busy) && !f.focus.tried[y.agent] {
+			f.focus.try(y.agent)
 			lacks -= y.gain
 			f.keepFor(missing)
 			f.closeAll(y.members)
@@ -225,8 +229,18 @@ func (f *Fleet) keepFor(c class) {
 // holds says whether what may be taken is for jobs of a class only.
 func (f *Fleet) holds(c *class) bool { return f.held.until.After(f.now) && f.held.class == c.kind() }
 
+func (o *focus) try(agent string) {
+	if o.tried == nil {
+		o.tried = make(map[string]bool)
+	}
+	o.tried[agent] = true
+}
+
 func (f *Fleet) closeAll(hosts []*member) {
 	for _, m := range hosts {
+		if m.State != Open {
+			continue
+		}
 		f.close(m, CauseGrow, "a job that waits needs another host on its agent")
 	}
 }
@@ -245,40 +259,78 @@ func (f *Fleet) yards(c class) []*yard {
 			at[m.Agent] = y
 			yards = append(yards, y)
 		}
-		y.members = append(y.members, m)
-		y.busy = y.busy || m.view.Used > 0
-		y.fixed = y.fixed || m.State != Open || !m.seen || m.view.Used == 0 && !f.idlesFor(m, growAfter)
+		y.add(f, m)
 	}
 	for _, y := range yards {
 		y.gain = f.gain(c, y.members...)
 	}
+	return append(yards, f.barredYards(c)...)
+}
+
+// barredYards are agents without hosts, each with the hosts elsewhere because of which constraints bar it.
+func (f *Fleet) barredYards(c class) (yards []*yard) {
+	f.tally(nil)
+	if len(f.tallies) == 0 {
+		return nil
+	}
+	for _, agent := range slices.Sorted(maps.Keys(f.offered)) {
+		o := f.offered[agent]
+		if f.perAgent[agent] > 0 || o.barred != "" || f.near(&o.unavailable) || f.tallies.against(&o) == nil {
+			continue
+		}
+		y := &yard{agent: agent}
+		for _, m := range f.order {
+			if m.State != Gone && f.tallies.together(&o, m) {
+				y.add(f, m)
+			}
+		}
+		y.gain = f.slotsOn(&o, c) - f.use(c, y.members...)
+		yards = append(yards, y)
+	}
 	return yards
+}
+
+func (y *yard) add(f *Fleet, m *member) {
+	y.members = append(y.members, m)
+	y.busy = y.busy || m.view.Used > 0
+	y.fixed = y.fixed || m.State != Open || !m.seen || m.view.Used == 0 && !f.idlesFor(m, growAfter)
 }
 
 // gain is how many more slots of one job of a class one host could hold in place of some on its agent.
 func (f *Fleet) gain(c class, hosts ...*member) int {
-	c = c.ofOne()
-	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location, free: f.offered[hosts[0].Agent]}
-	use := 0
+	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location, free: f.offered[hosts[0].Agent].free}
 	for _, m := range hosts {
 		r := m.Resources
 		if m.Spec.Revocable {
 			r.CPUs = 0
 		}
 		agent.free.add(r)
+	}
+	return f.slotsOn(&agent, c) - f.use(c, hosts...)
+}
+
+// use is how many slots of one job of a class hosts could hold, were they empty.
+func (f *Fleet) use(c class, hosts ...*member) (use int) {
+	c = c.ofOne()
+	for _, m := range hosts {
 		if f.counts(m) {
 			use += c.fit(&room{m: m, slots: m.Spec.Slots, empty: true})
 		}
 	}
-	n := min(f.capacity(&agent, c.need), c.left)
+	return use
+}
+
+// slotsOn is how many slots of one job of a class one host could hold with all that an agent has.
+func (f *Fleet) slotsOn(agent *candidate, c class) int {
+	if c = c.ofOne(); !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && c.need.gpus == 0 && !f.cfg.GPUAgentsForCPU {
+		return 0
+	}
+	n := min(f.capacity(agent, c.need), c.left)
 	if c.tile > 0 {
 		n = min(n, c.tile)
 	}
 	if n < c.left {
 		n -= n % c.unit
 	}
-	if !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && c.need.gpus == 0 && !f.cfg.GPUAgentsForCPU {
-		n = 0
-	}
-	return n - use
+	return n
 }

@@ -129,12 +129,14 @@ func (f *Fleet) noteOffered(candidates []*candidate) {
 		return
 	}
 	if f.offered == nil {
-		f.offered = make(map[string]Resources)
+		f.offered = make(map[string]candidate)
 	}
 	seen := make(map[string]bool, len(candidates))
 	for _, c := range candidates {
-		if old := f.offered[c.agent]; !seen[c.agent] || c.free.CPUs > old.CPUs {
-			f.offered[c.agent] = c.free
+		if old := f.offered[c.agent]; !seen[c.agent] || c.free.CPUs > old.free.CPUs {
+			note := *c
+			note.offers, note.twin = nil, nil
+			f.offered[c.agent] = note
 		}
 		seen[c.agent] = true
 	}
@@ -325,8 +327,9 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		}
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
-	if _, noted := f.offered[c.agent]; noted {
-		f.offered[c.agent] = free.free
+	if noted, ok := f.offered[c.agent]; ok {
+		noted.free = free.free
+		f.offered[c.agent] = noted
 	}
 	h := Host{
 		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,

@@ -80,6 +80,18 @@ func (t tallies) against(c *candidate) *Constraint {
 	return nil
 }
 
+// together says whether a host has the value of the candidate's agent in anything that hosts are spread over.
+func (t tallies) together(c *candidate, m *member) bool {
+	for i := range t {
+		value, has := t[i].of(c.hostname, c.attributes)
+		other, also := t[i].of(m.Spec.Location, m.Spec.Attributes)
+		if has && also && value == other {
+			return true
+		}
+	}
+	return false
+}
+
 // allows says whether one more host may have the value.
 func (t *tally) allows(value string) bool {
 	own := t.hosts[value]
