@@ -41,18 +41,14 @@ func parseGPUs(text string) (gpuRequest, error) {
 	return request, nil
 }
 
-// requestGPUs makes -gpu a resource requirement of each slot.
-func (b *submissionBuilder) requestGPUs() error {
+// requestGPUs makes -gpu a resource requirement.
+func (b *submissionBuilder) requestGPUs() {
 	if b.gpus.number == 0 {
-		return nil
+		return
 	}
-	n, slots := b.gpus.number, b.Spec.MaxSlots
-	if !b.gpus.perSlot {
-		if b.Spec.MinSlots != slots || n%slots != 0 || slots > 1 && !strings.Contains(strings.Join(b.resReqs, " "), "span[hosts=1]") {
-			return Refusal(fmt.Sprintf("-gpu: num=%d on each host cannot be shared out evenly among the slots: want num=NUMBER/task, or a multiple of the slots with span[hosts=1]", n))
-		}
-		n /= slots
+	suffix := ""
+	if b.gpus.perSlot {
+		suffix = "/task"
 	}
-	b.resReqs = append(b.resReqs, fmt.Sprintf("rusage[ngpus=%d]", n))
-	return nil
+	b.resReqs = append(b.resReqs, fmt.Sprintf("rusage[ngpus=%d%s]", b.gpus.number, suffix))
 }

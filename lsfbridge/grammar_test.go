@@ -198,9 +198,10 @@ func TestResourceRequirements(t *testing.T) {
 	}{
 		{"", 1, queue.Need{}},
 		{"rusage[mem=500]", 1, queue.Need{MemMiB: 500}},
-		{"rusage[mem=2GB:ngpus_physical=1]", 1, queue.Need{MemMiB: 2048, GPUs: 1}},
+		{"rusage[mem=2GB:ngpus_physical=1]", 1, queue.Need{MemMiB: 2048, HostGPUs: 1}},
 		{"rusage[ngpus=2/task]", 4, queue.Need{GPUs: 2}},
-		{"rusage[mem=1.5,ngpus=2:duration=10]", 1, queue.Need{MemMiB: 2, GPUs: 2}},
+		{"rusage[mem=1.5,ngpus=2:duration=10]", 1, queue.Need{MemMiB: 2, HostGPUs: 2}},
+		{"rusage[ngpus=2/host] span[hosts=1]", 4, queue.Need{HostGPUs: 2, OneHost: true}},
 		{"select[mem>100 && type==any] rusage[mem=50] span[hosts=1] order[-mem:ut]", 4, queue.Need{MemMiB: 25, OneHost: true}},
 		{"mem>=300 span[hosts=1]", 2, queue.Need{MemMiB: 150, OneHost: true}},
 		{"rusage[mem=1000]", 3, queue.Need{MemMiB: 334}},
@@ -228,7 +229,12 @@ func TestResourceRequirements(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		want := queue.Need{MemMiB: rapid.IntRange(0, 1<<20).Draw(t, "mem"), GPUs: rapid.IntRange(0, 8).Draw(t, "gpus"), PerHost: rapid.IntRange(0, 3).Draw(t, "per host")}
+		want := queue.Need{MemMiB: rapid.IntRange(0, 1<<20).Draw(t, "mem"), PerHost: rapid.IntRange(0, 3).Draw(t, "per host")}
+		if n := rapid.IntRange(0, 8).Draw(t, "gpus"); rapid.Bool().Draw(t, "each") {
+			want.GPUs = n
+		} else {
+			want.HostGPUs = n
+		}
 		want.OneHost = want.PerHost == 0 && rapid.Bool().Draw(t, "one")
 		got, err := ParseResReq(FormatResReq(want), 2, 4, queue.Need{})
 		if err != nil || got != want {

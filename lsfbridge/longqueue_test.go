@@ -11,7 +11,7 @@ import (
 func TestPrintQueueDefaults(t *testing.T) {
 	q := queue.QueueSpec{
 		Name:  "all",
-		Terms: queue.Terms{LeastJob: 1, SlotsDefault: 2, JobSlots: 64, NeedDefault: queue.Need{GPUs: 1, OneHost: true}, MemDefault: 200},
+		Terms: queue.Terms{LeastJob: 1, SlotsDefault: 2, JobSlots: 64, NeedDefault: queue.Need{HostGPUs: 1, OneHost: true}, MemDefault: 200},
 	}
 	long := string(PrintLongQueues([]queue.QueueInfo{{QueueSpec: q}}))
 	for _, want := range []string{

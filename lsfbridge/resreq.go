@@ -23,7 +23,8 @@ const resReqSyntax = Refusal("Bad resource requirement syntax")
 // select[mem>n], select[type==any], rusage[mem=, ngpus=, ngpus_physical=], span[hosts=1], span[ptile=n] and order[…], which is a
 // preference only. Everything else is refused.
 //
-// Memory is of the whole job (LSF's default), in equal shares of its slots, unless it is given as mem=n/task.
+// Memory is of the whole job (LSF's default), in equal shares of its slots, and GPUs are on each of its hosts, unless they are given
+// as mem=n/task and ngpus=n/task.
 func ParseResReq(text string, least, most int, need queue.Need) (queue.Need, error) {
 	if len(text) > maxResReqBytes {
 		return need, resReqSyntax
@@ -145,12 +146,16 @@ func rusageNeed(body string, slots int, need *queue.Need) error {
 			}
 			need.MemMiB = max(need.MemMiB, mib)
 		case "ngpus", "ngpus_physical", "ngpus_excl_p", "ngpus_shared":
-			amount, _ := strings.CutSuffix(value, "/task")
+			amount, each := perTask(value)
 			n, err := strconv.ParseUint(amount, 10, 31)
 			if err != nil || n > maxGPUs {
 				return resReqSyntax
 			}
-			need.GPUs = max(need.GPUs, int(n))
+			if each {
+				need.GPUs = max(need.GPUs, int(n))
+			} else {
+				need.HostGPUs = max(need.HostGPUs, int(n))
+			}
 		case "duration", "decay":
 			if strings.Trim(value, "0123456789hm") != "" || value == "" {
 				return resReqSyntax
@@ -158,6 +163,9 @@ func rusageNeed(body string, slots int, need *queue.Need) error {
 		default:
 			return resReqSyntax
 		}
+	}
+	if need.GPUs > 0 && need.HostGPUs > 0 {
+		return resReqSyntax
 	}
 	return nil
 }
@@ -206,7 +214,10 @@ func FormatResReq(need queue.Need) string {
 		usage = append(usage, fmt.Sprintf("mem=%d/task", need.MemMiB))
 	}
 	if need.GPUs > 0 {
-		usage = append(usage, fmt.Sprintf("ngpus_physical=%d", need.GPUs))
+		usage = append(usage, fmt.Sprintf("ngpus_physical=%d/task", need.GPUs))
+	}
+	if need.HostGPUs > 0 {
+		usage = append(usage, fmt.Sprintf("ngpus_physical=%d", need.HostGPUs))
 	}
 	if usage != nil {
 		sections = append(sections, "rusage["+strings.Join(usage, ":")+"]")

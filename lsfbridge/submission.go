@@ -184,9 +184,7 @@ func (b *submissionBuilder) apply(options []given) error {
 			return asNotSubmitted(err)
 		}
 	}
-	if err := b.requestGPUs(); err != nil {
-		return asNotSubmitted(err)
-	}
+	b.requestGPUs()
 	for _, text := range b.resReqs {
 		need, err := ParseResReq(text, b.Spec.MinSlots, b.Spec.MaxSlots, b.Spec.Need)
 		if err != nil {

@@ -210,7 +210,7 @@ func (a *auditor) run(e *element) {
 		w := get(a.hosts, h)
 		w.used += p.Slots
 		w.mem += p.Slots * a.q.memOf(&e.job.spec.Need)
-		w.gpus += p.Slots * e.job.spec.Need.GPUs
+		w.gpus += e.job.spec.Need.GPUsFor(p.Slots)
 		w.slots[e.state] += int32(p.Slots)
 		w.pos++
 		if e.job.spec.Need.Exclusive {

@@ -8,7 +8,7 @@
 // # Words
 //
 // A job is one submission; an array is a job of many elements, numbered by an index list. Elements, and jobs that are no arrays, are what
-// starts and ends. They are placed on hosts: they hold slots there, with the memory and GPUs that each slot needs, and the
+// starts and ends. They are placed on hosts: they hold slots there, with the memory and GPUs that they need, and the
 // first host of a placement runs the process. An attempt is one start; attempts count from 1. A pending job is eligible when nothing
 // but hosts and its queue's slot limits keep it from starting. Eligible jobs with equal needs form a class.
 //

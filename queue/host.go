@@ -127,7 +127,7 @@ func (q *Queue) take(h *host, slots int, j *job) {
 	q.book.mark(h)
 	h.used += slots
 	h.mem += slots * q.memOf(&s.Need)
-	h.gpus += slots * s.Need.GPUs
+	h.gpus += s.Need.GPUsFor(slots)
 	h.idle = 0
 	h.hold(j.queue, slots)
 	if s.Need.Exclusive {
@@ -141,7 +141,7 @@ func (q *Queue) give(h *host, slots int, j *job, at stamp) {
 	q.book.mark(h)
 	h.used -= slots
 	h.mem -= slots * q.memOf(&s.Need)
-	h.gpus -= slots * s.Need.GPUs
+	h.gpus -= s.Need.GPUsFor(slots)
 	h.hold(j.queue, -slots)
 	if h.used == 0 {
 		h.idle = at

@@ -44,6 +44,9 @@ func (q *Queue) share(c *class, slots, mem, freeMem, freeGPUs int) int {
 	if c.need.GPUs > 0 {
 		slots = min(slots, freeGPUs/c.need.GPUs)
 	}
+	if c.need.HostGPUs > freeGPUs {
+		slots = 0
+	}
 	return max(slots, 0)
 }
 
@@ -58,7 +61,7 @@ func shelvesFor(n *Need) []int {
 	switch {
 	case n.Exclusive:
 		return idleShelf
-	case n.GPUs > 0:
+	case n.WantsGPUs():
 		return gpuShelf
 	}
 	return anyShelf

@@ -121,7 +121,7 @@ func (q *Queue) Await(slots int) {
 // expected reports whether the hosts that are awaited would make the first job of a class possible. Nothing but their slots is
 // known of them.
 func (q *Queue) expected(c *class) bool {
-	return q.awaited > 0 && c.room+q.awaited >= c.min && c.hosted == nil && c.need.HostLimit == 0 && c.need.GPUs == 0 && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
+	return q.awaited > 0 && c.room+q.awaited >= c.min && c.hosted == nil && c.need.HostLimit == 0 && !c.need.WantsGPUs() && !c.need.OneHost && c.need.PerHost == 0 && !c.need.Exclusive
 }
 
 // keeping reports whether the blocked job at the head of a class may keep others from starting now: it may for ReserveFor,

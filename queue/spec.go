@@ -67,8 +67,9 @@ const (
 
 // Need is what each slot of a job needs beyond the slot itself. It is comparable: equal needs form one class.
 type Need struct {
-	MemMiB int `json:"memMiB,omitempty"` // 0 = the slot's share
-	GPUs   int `json:"gpus,omitempty"`   // per slot
+	MemMiB   int `json:"memMiB,omitempty"`   // 0 = the slot's share
+	GPUs     int `json:"gpus,omitempty"`     // per slot
+	HostGPUs int `json:"hostGPUs,omitempty"` // on each of its hosts, whatever its slots there; not with GPUs
 	// Hosts are names of hosts, or of the machines that they are on, with or without their domains, separated by commas: those that are
 	// allowed or, with a ~ before each, that are not. Of several lists, with blanks between, each must allow a host. "" = any.
 	Hosts     string `json:"hosts,omitempty"`
@@ -82,6 +83,17 @@ type Need struct {
 	// HostLimit is the most slots that jobs of its queue may hold on one host; 0 = no limit. The queue sets it.
 	HostLimit int `json:"hostLimit,omitempty"`
 }
+
+// GPUsFor is how many GPUs a job needs on a host where it has so many slots.
+func (n *Need) GPUsFor(slots int) int {
+	if slots < 1 {
+		return 0
+	}
+	return n.HostGPUs + slots*n.GPUs
+}
+
+// WantsGPUs says whether it needs any.
+func (n *Need) WantsGPUs() bool { return n.GPUs > 0 || n.HostGPUs > 0 }
 
 // Array is the index set of a job array and the limit of its elements that run at once.
 type Array struct {

@@ -223,7 +223,7 @@ func (s *story) spec(opts map[string]string) queue.Spec {
 		MaxSlots: s.number(cmp.Or(opts["max"], strconv.Itoa(n))), Priority: s.number(cmp.Or(opts["prio"], "0")),
 		Rerunnable: opts["rerunnable"] != "", Hold: opts["hold"] != "", EndOrphan: opts["orphan"] != "",
 		Need: queue.Need{
-			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), Hosts: opts["hosts"],
+			MemMiB: s.number(cmp.Or(opts["mem"], "0")), GPUs: s.number(cmp.Or(opts["gpus"], "0")), HostGPUs: s.number(cmp.Or(opts["host-gpus"], "0")), Hosts: opts["hosts"],
 			OneHost: opts["one-host"] != "", PerHost: s.number(cmp.Or(opts["per-host"], "0")), Exclusive: opts["exclusive"] != "",
 		},
 	}

@@ -165,6 +165,8 @@ func checkSpec(s *Spec) error {
 		return bad("%d slots on each host", n.PerHost)
 	case n.MemMiB < 0 || n.GPUs < 0 || n.MemMiB > math.MaxInt32 || n.GPUs > maxJobSlots:
 		return bad("%d MiB of memory and %d GPUs for each slot", n.MemMiB, n.GPUs)
+	case n.HostGPUs < 0 || n.HostGPUs > maxJobSlots || n.HostGPUs > 0 && n.GPUs > 0:
+		return bad("%d GPUs for each slot and %d on each host: want one of the two", n.GPUs, n.HostGPUs)
 	case s.RunLimit < 0:
 		return bad("run limit %v", s.RunLimit)
 	case strings.HasPrefix(s.MailUser, "-") || strings.ContainsFunc(s.MailUser, func(r rune) bool { return r <= ' ' || r == 0x7f }):

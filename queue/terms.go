@@ -41,7 +41,7 @@ type Terms struct {
 
 // validate says what cannot be of one queue or application; what names it.
 func (t *Terms) validate(what string) error {
-	for _, n := range []int{t.JobSlots, t.LeastJob, t.SlotsDefault, t.NeedDefault.MemMiB, t.NeedDefault.GPUs, t.NeedDefault.PerHost, t.MemDefault} {
+	for _, n := range []int{t.JobSlots, t.LeastJob, t.SlotsDefault, t.NeedDefault.MemMiB, t.NeedDefault.GPUs, t.NeedDefault.HostGPUs, t.NeedDefault.PerHost, t.MemDefault} {
 		if n < 0 || n > math.MaxInt32 {
 			return fmt.Errorf("configure %s: a limit is negative, or too large", what)
 		}
@@ -93,7 +93,9 @@ func (t *Terms) suits(spec *Spec, what, name string) error {
 func (t *Terms) fill(spec *Spec) {
 	need, slots := &t.NeedDefault, max(spec.MinSlots, 1)
 	spec.Need.MemMiB = cmp.Or(spec.Need.MemMiB, need.MemMiB, (t.MemDefault+slots-1)/slots)
-	spec.Need.GPUs = cmp.Or(spec.Need.GPUs, need.GPUs)
+	if !spec.Need.WantsGPUs() {
+		spec.Need.GPUs, spec.Need.HostGPUs = need.GPUs, need.HostGPUs
+	}
 	if !spec.Need.OneHost && spec.Need.PerHost == 0 && spec.MaxSlots > 1 {
 		spec.Need.OneHost, spec.Need.PerHost = need.OneHost, need.PerHost
 	}

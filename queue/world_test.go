@@ -139,8 +139,13 @@ func (w *world) submit() {
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
 	spread := w.intn(8, "spread")
 	s.Need = Need{
-		OneHost: spread < 2, PerHost: max(spread-4, 0), Exclusive: w.intn(8, "exclusive") == 0, GPUs: w.intn(8, "gpus") / 7,
-		MemMiB: w.intn(3, "mem") * 100,
+		OneHost: spread < 2, PerHost: max(spread-4, 0), Exclusive: w.intn(8, "exclusive") == 0, MemMiB: w.intn(3, "mem") * 100,
+	}
+	switch w.intn(8, "gpus") {
+	case 6:
+		s.Need.HostGPUs = 1
+	case 7:
+		s.Need.GPUs = 1
 	}
 	if w.intn(6, "hosts") == 0 && len(w.names) > 0 {
 		s.Need.Hosts = w.names[w.intn(len(w.names), "host")]

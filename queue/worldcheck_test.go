@@ -52,6 +52,9 @@ func idle(q *Queue) error {
 			if c.need.GPUs > 0 {
 				slots, all = min(slots, h.spec.GPUs-h.gpus), min(all, h.spec.GPUs)
 			}
+			if n := c.need.HostGPUs; n > 0 {
+				slots, all = slots*min((h.spec.GPUs-h.gpus)/n, 1), all*min(h.spec.GPUs/n, 1)
+			}
 			if h.sole > 0 || c.need.Exclusive && h.used > 0 {
 				slots = 0
 			}

@@ -67,7 +67,7 @@ func (f *Fleet) whyNot(p *plan, c *candidate) string {
 	}
 	for i := range min(len(p.classes), maxShapes) {
 		k := &p.classes[i]
-		if k.need.allows(c.hostname) && f.room(c, &k.need) >= k.least() && (c.free.GPUs == 0 || k.need.gpus > 0 || f.cfg.GPUAgentsForCPU) {
+		if k.need.allows(c.hostname) && f.room(c, &k.need) >= k.least() && (c.free.GPUs == 0 || k.need.wantsGPUs() || f.cfg.GPUAgentsForCPU) {
 			return whyEnough
 		}
 	}

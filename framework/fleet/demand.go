@@ -28,9 +28,32 @@ type class struct {
 // shape is what a slot needs of its host.
 type shape struct {
 	memMiB, gpus int
+	hostGPUs     int // for each job on the host, that has at most so many slots there
+	hostShare    int
 	hosts        string
 	rerunnable   bool   // may be on resources that can be taken back
 	profile      string // kind of host
+}
+
+func (s *shape) wantsGPUs() bool { return s.gpus > 0 || s.hostGPUs > 0 }
+
+// gpusFor is how many GPUs so many slots need.
+func (s *shape) gpusFor(slots int) int {
+	if s.hostGPUs == 0 {
+		return slots * s.gpus
+	}
+	return (slots + s.hostShare - 1) / s.hostShare * s.hostGPUs
+}
+
+// served is slots, or as many of them as there are GPUs for.
+func (s *shape) served(slots, gpus int) int {
+	switch {
+	case s.hostGPUs > 0:
+		return min(slots, gpus/s.hostGPUs*s.hostShare)
+	case s.gpus > 0:
+		return min(slots, gpus/s.gpus)
+	}
+	return slots
 }
 
 func (f *Fleet) classOf(d queue.Demand) class {
@@ -51,6 +74,12 @@ func (f *Fleet) classOf(d queue.Demand) class {
 	}
 	if each := d.Need.PerHost; each > 0 {
 		c.unit, c.tile = min(each, c.job), each*max(min(d.Count, f.goal/c.job), 1)
+	}
+	if n := d.Need.HostGPUs; n > 0 {
+		c.need.hostGPUs, c.need.hostShare = n, c.job
+		if c.tile > 0 {
+			c.need.hostShare = c.unit
+		}
 	}
 	return c
 }
@@ -160,7 +189,7 @@ func (f *Fleet) futile(supply int, free []room) bool {
 		return false
 	}
 	d := f.snap.Demand[0]
-	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.HostLimit > 0 || d.Need.Hosts != "" || d.Need.GPUs > 0 {
+	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.HostLimit > 0 || d.Need.Hosts != "" || d.Need.WantsGPUs() {
 		return false
 	}
 	c := f.classOf(d)
@@ -263,9 +292,7 @@ func (c *class) fit(r *room) int {
 	if perSlot := r.m.Spec.MemMiB / max(r.m.Spec.Slots, 1); c.need.memMiB > perSlot {
 		n = min(n, r.slots*perSlot/c.need.memMiB)
 	}
-	if c.need.gpus > 0 {
-		n = min(n, r.m.Spec.GPUs*r.slots/max(r.m.Spec.Slots, 1)/c.need.gpus)
-	}
+	n = c.need.served(n, r.m.Spec.GPUs*r.slots/max(r.m.Spec.Slots, 1))
 	if c.tile > 0 {
 		n = min(n, c.tile)
 	}
@@ -287,7 +314,7 @@ func (c *class) within(n, used int) int {
 // suits says whether an empty host could run a job of the class.
 func (c *class) suits(m *member) bool {
 	s := m.Spec
-	return s.Slots >= c.least() && s.MemMiB >= c.least()*c.need.memMiB && s.GPUs >= c.least()*c.need.gpus &&
+	return s.Slots >= c.least() && s.MemMiB >= c.least()*c.need.memMiB && s.GPUs >= c.need.gpusFor(c.least()) &&
 		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable) && s.Profile == c.need.profile
 }
 

@@ -322,7 +322,7 @@ func (f *Fleet) use(c class, hosts ...*member) (use int) {
 
 // slotsOn is how many slots of one job of a class one host could hold with all that an agent has.
 func (f *Fleet) slotsOn(agent *candidate, c class) int {
-	if c = c.ofOne(); !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && c.need.gpus == 0 && !f.cfg.GPUAgentsForCPU {
+	if c = c.ofOne(); !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && !c.need.wantsGPUs() && !f.cfg.GPUAgentsForCPU {
 		return 0
 	}
 	n := min(f.capacity(agent, c.need), c.left)

@@ -163,10 +163,7 @@ func (f *Fleet) capacity(c *candidate, s shape) int {
 	if p.SlotPorts > 0 {
 		n = min(n, c.free.Ports/p.SlotPorts)
 	}
-	if s.gpus > 0 {
-		n = min(n, c.free.GPUs/s.gpus)
-	}
-	return n
+	return s.served(n, c.free.GPUs)
 }
 
 // room is capacity for all of what was offered, which does not change: it is counted anew where another shape is asked for.
@@ -233,7 +230,7 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 	roles := len(f.cfg.Roles) + 1
 	tiers := make([]tier, 1+4*roles)
 	for i, c := range candidates {
-		wastes := c.free.GPUs > 0 && s.gpus == 0
+		wastes := c.free.GPUs > 0 && !s.wantsGPUs()
 		n := f.room(c, &s)
 		if c.revocable && f.narrow(c, s, n) {
 			continue
@@ -304,7 +301,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	take := func(cl *class, n int) {
 		part := Resources{
 			CPUs: float64(n) * kind.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
-			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: n * cl.need.gpus, Ports: n * kind.SlotPorts,
+			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: cl.need.gpusFor(n), Ports: n * kind.SlotPorts,
 		}
 		use.add(part)
 		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs, Ports: -part.Ports})

@@ -196,7 +196,9 @@ func (w *world) someOf(names []string) []string {
 func (w *world) submit() {
 	d := queue.Demand{Slots: w.between(1, 4), Count: 1}
 	d.Need.OneHost = w.chance(2)
-	d.Need.GPUs = pick(w, []int{0, 0, 0, 0, 1})
+	if d.Need.GPUs = pick(w, []int{0, 0, 0, 0, 1}); d.Need.GPUs == 0 {
+		d.Need.HostGPUs = pick(w, []int{0, 0, 0, 0, 1})
+	}
 	d.Need.MemMiB = pick(w, []int{0, 0, 0, 1024})
 	d.Need.Exclusive = w.chance(8)
 	d.Need.Rerunnable = w.chance(3)
@@ -211,7 +213,7 @@ func (w *world) dispatch() {
 			if h.Revocable && !d.Need.Rerunnable {
 				continue
 			}
-			if h.Status == queue.HostOK && h.Closed == 0 && h.Slots-h.Used >= d.Slots && h.GPUs >= d.Need.GPUs*d.Slots {
+			if h.Status == queue.HostOK && h.Closed == 0 && h.Slots-h.Used >= d.Slots && h.GPUs >= d.Need.GPUsFor(d.Slots) {
 				h.Used += d.Slots
 				h.IdleSince = time.Time{}
 				w.pending = slices.Delete(w.pending, i, i+1)

@@ -189,6 +189,8 @@ func (s *story) snapshot(lines, without string) queue.Snapshot {
 				d.Need.MemMiB = atoi(value)
 			case "gpus":
 				d.Need.GPUs = atoi(value)
+			case "host-gpus":
+				d.Need.HostGPUs = atoi(value)
 			case "hosts":
 				d.Need.Hosts = value
 			case "per-host":

@@ -23,7 +23,8 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	},
 	wire.FieldSlots: func(to, from *queue.Spec) { to.MinSlots, to.MaxSlots = from.MinSlots, from.MaxSlots },
 	wire.FieldResources: func(to, from *queue.Spec) {
-		to.Need.MemMiB, to.Need.GPUs, to.Need.OneHost, to.Need.PerHost = from.Need.MemMiB, from.Need.GPUs, from.Need.OneHost, from.Need.PerHost
+		to.Need.MemMiB, to.Need.OneHost, to.Need.PerHost = from.Need.MemMiB, from.Need.OneHost, from.Need.PerHost
+		to.Need.GPUs, to.Need.HostGPUs = from.Need.GPUs, from.Need.HostGPUs
 		to.ResReq = from.ResReq
 	},
 	wire.FieldHosts:      func(to, from *queue.Spec) { to.Need.Hosts = from.Need.Hosts },

@@ -35,7 +35,7 @@ func (d *Daemon) startMessage(job queue.Job, a queue.Attempt, placement []queue.
 			JobName: jobName(s), Queue: s.Queue, SubmitHost: s.SubmitHost, Cluster: d.settings.Load().Cluster,
 			SubmittedUnix: job.SubmittedAt.Unix(), Hosts: hosts[:min(len(hosts), maxReportHosts)],
 		},
-		Gpus: int32(placement[0].Slots * s.Need.GPUs), Ports: int32(placement[0].Slots * d.slotPorts(placement[0].Host)),
+		Gpus: int32(s.Need.GPUsFor(placement[0].Slots)), Ports: int32(placement[0].Slots * d.slotPorts(placement[0].Host)),
 	}
 }
 
