@@ -205,10 +205,10 @@ func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
 		return hopes
 	}
 	f.focus.swept++
-	f.keepFor(missing)
 	for _, m := range f.order {
 		if m.State == Open && f.idlesFor(m, growAfter) && (f.focus.swept == 2 || of.fit(&room{m: m, slots: m.Spec.Slots, empty: true}) < m.Spec.Slots) {
 			hopes = true
+			f.keepFor(missing)
 			f.closeAll([]*member{m})
 		}
 	}

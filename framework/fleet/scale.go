@@ -364,7 +364,7 @@ func (f *Fleet) grow(p *plan, candidates []*candidate) {
 	}
 	blocked := make(map[string]bool)
 	for _, o := range candidates {
-		if f.capacity(o, c.need) > 0 && !o.taken && !o.revocable && f.perAgent[o.agent] >= f.cfg.HostsPerAgent {
+		if !o.taken && !o.revocable && f.perAgent[o.agent] >= f.cfg.HostsPerAgent {
 			blocked[o.agent] = true
 		}
 	}

@@ -69,6 +69,13 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) {
 		for key, d := range map[string]*time.Duration{"host-ttl": &s.cfg.HostTTL, "demand-delay": &s.cfg.DemandDelay} {
 			*d, _ = time.ParseDuration(text(key))
 		}
+		if d.HasArg("constraint") {
+			k, err := ParseConstraint(text("constraint"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.cfg.Constraints = []Constraint{k}
+		}
 		s.fleet = New(s.cfg, rand.New(rand.NewPCG(1, 1)), nil)
 		s.step(Connection{Up: true, Suppressed: true})
 	case "restart":
@@ -106,6 +113,9 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) {
 		fmt.Fprintf(&s.out, "goal %d, supply %d, in flight %d, wanted %d", stats.Goal, stats.Supply, stats.InFlight, stats.Wanted)
 		if stats.Withheld > 0 {
 			fmt.Fprintf(&s.out, ", withheld %d", stats.Withheld)
+		}
+		if stats.Need > 0 {
+			fmt.Fprintf(&s.out, ", need %d", stats.Need)
 		}
 		s.out.WriteByte('\n')
 		for _, h := range s.fleet.Hosts() {
@@ -203,6 +213,10 @@ func (s *story) snapshot(lines, without string) queue.Snapshot {
 				d.Need.Exclusive = true
 			case "strict":
 				d.Strict = true
+			case "behind":
+				d.Behind = true
+			case "profile":
+				d.Need.Profile = value
 			default:
 				panic("unknown word in demand: " + word)
 			}
@@ -242,6 +256,8 @@ func (s *story) offers(lines string) (offers Offers) {
 				o.Free.MemMiB = float64(atoi(value))
 			case "gpus":
 				o.Free.GPUs = atoi(value)
+			case "rack":
+				o.Attributes = map[string]string{"rack": value}
 			case "reserved":
 				o.ReservedCPUs = o.Free.CPUs
 			case "maintenance":

@@ -103,7 +103,7 @@ func (w *liveWorld) play() {
 			end = a.until
 		}
 	}
-	for w.wrong == "" && w.waiting() {
+	for w.wrong == "" && w.waiting > 0 {
 		w.second()
 		late := w.progress
 		if end.After(late) && !w.now.Before(end.Add(-2*time.Hour)) {
@@ -111,8 +111,7 @@ func (w *liveWorld) play() {
 		}
 		switch {
 		case w.large != nil && w.large.number > 0 && w.placed(w.large):
-			w.jobs = w.jobs[:w.next]
-			w.large = nil
+			w.cut()
 		case w.large != nil && w.now.Sub(liveStart.Add(w.large.at)) > 2*time.Hour:
 			w.fail("the large job, %d, starves", w.large.number)
 		case w.now.Sub(late) > w.patience() && len(w.runs) == 0:
@@ -126,20 +125,16 @@ func (w *liveWorld) play() {
 	w.rest()
 }
 
+// cut ends the stream: the large job has started.
+func (w *liveWorld) cut() {
+	w.jobs, w.large = w.jobs[:w.next], nil
+	w.count()
+}
+
 // placed says that a job has started.
 func (w *liveWorld) placed(j *liveJob) bool {
 	job, ok := w.q.Job(queue.ID{Job: j.number})
 	return ok && job.State != queue.Pending
-}
-
-// waiting says that jobs are left that the cluster could run.
-func (w *liveWorld) waiting() bool {
-	for _, j := range w.jobs {
-		if j.can && j.open > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // rest ends the jobs that can not run, and waits until all is given back.

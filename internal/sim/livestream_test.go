@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,17 +11,22 @@ import (
 // streamFor is for how long small jobs come.
 const streamFor = 3 * time.Hour
 
-// stream makes a world in which small jobs come all the time, and one large job between them.
+// stream makes a world in which small jobs come all the time, and one large job between them; where the cluster is too small for
+// that, any world.
 func stream(rng *rand.Rand) *livePlan {
 	p := &livePlan{}
 	p.settings(rng)
 	p.cluster(rng)
 	p.queues(rng)
 	p.queue.ReserveFor = one(rng, 0, 100*24*time.Hour)
-	p.large = p.largeJob(rng)
+	large := p.largeJob(rng)
+	p.large = large
 	small := &liveJob{spec: queue.Spec{Command: ":", User: "ann", Queue: one(rng, "normal", "low"), MinSlots: 1, MaxSlots: 1}}
 	small.spec.Rerunnable = one(rng, true, false)
 	small.spec.Need.MemMiB = one(rng, 0, 0, 700)
+	if large == nil || !p.could(&small.spec) {
+		return plan(rng)
+	}
 	slots := 0
 	for _, a := range p.agents {
 		slots += p.holds(a, &small.spec, "")
@@ -33,8 +37,9 @@ func stream(rng *rand.Rand) *livePlan {
 	const meanRun = time.Minute
 	gap := time.Duration(float64(meanRun) / (one(rng, 0.3, 0.8, 1.2) * float64(max(slots, 1))))
 	for at := time.Duration(0); at < streamFor; at += time.Duration(2 * rng.Float64() * float64(gap)) {
-		if at >= 10*time.Minute && p.large != nil && !slices.Contains(p.jobs, p.large) {
-			p.add(p.large, at)
+		if large != nil && at >= 10*time.Minute {
+			p.add(large, at)
+			large = nil
 		}
 		j := &liveJob{spec: small.spec, run: time.Duration(2+rng.IntN(116)) * time.Second}
 		if p.queue.Backfill && rng.IntN(2) == 0 {

@@ -27,6 +27,7 @@ type liveWorld struct {
 	runs    map[queue.ID]liveRun
 	numbers map[int64]*liveJob
 	next    int // job to be submitted
+	waiting int // jobs that are left and that the cluster could run
 	offers  int
 
 	suppressed bool
@@ -60,6 +61,7 @@ func newLiveWorld(p *livePlan, seed uint64, tell bool) (*liveWorld, error) {
 		tasks: map[string]*liveTask{}, runs: map[queue.ID]liveRun{}, numbers: map[int64]*liveJob{},
 		fleet: fleet.New(p.fleet, rand.New(rand.NewPCG(seed, 3)), nil),
 	}
+	w.count()
 	var err error
 	if w.q, err = queue.New(p.queue); err != nil {
 		return nil, err
@@ -69,6 +71,16 @@ func newLiveWorld(p *livePlan, seed uint64, tell bool) (*liveWorld, error) {
 	}
 	w.step(fleet.Connection{Up: true, Suppressed: true})
 	return w, nil
+}
+
+// count finds the jobs that are left and that the cluster could run.
+func (w *liveWorld) count() {
+	w.waiting = 0
+	for _, j := range w.jobs {
+		if j.can && j.open > 0 {
+			w.waiting++
+		}
+	}
 }
 
 func (w *liveWorld) note(format string, args ...any) {
@@ -169,7 +181,10 @@ func (w *liveWorld) schedule() {
 		case queue.JobFinished:
 			w.note("job %v ended %s", ev.Job, ev.Reason)
 			delete(w.runs, ev.Job)
-			w.numbers[ev.Job.Job].open--
+			j := w.numbers[ev.Job.Job]
+			if j.open--; j.can && j.open == 0 {
+				w.waiting--
+			}
 			w.moved()
 		}
 	}
