@@ -177,9 +177,12 @@ func (p *livePlan) job(rng *rand.Rand) *liveJob {
 	s.Need.Exclusive = rng.IntN(6) == 0
 	s.Need.MemMiB = one(rng, 0, 0, 0, 0, 700, 1024, 3000)
 	s.Need.GPUs = one(rng, 0, 0, 0, 0, 0, 1)
+	if s.Need.GPUs == 0 {
+		s.Need.HostGPUs = one(rng, 0, 0, 0, 0, 0, 1)
+	}
 	switch rng.IntN(30) {
 	case 0:
-		s.Need.GPUs = 3
+		s.Need.GPUs, s.Need.HostGPUs = 3, 0
 	case 1:
 		s.Need.MemMiB = 1 << 20
 	case 2:
@@ -252,7 +255,7 @@ func (p *livePlan) could(s *queue.Spec) bool {
 
 // holds is how many slots of a job the largest host on an agent can have.
 func (p *livePlan) holds(a *liveAgent, s *queue.Spec, profile string) int {
-	if a.rack == p.barred || s.Need.Hosts != "" && s.Need.Hosts != a.hostname || a.total.GPUs > 0 && s.Need.GPUs == 0 && !p.fleet.GPUAgentsForCPU {
+	if a.rack == p.barred || s.Need.Hosts != "" && s.Need.Hosts != a.hostname || a.total.GPUs > 0 && !s.Need.WantsGPUs() && !p.fleet.GPUAgentsForCPU {
 		return 0
 	}
 	kind := p.fleet.Profiles[profile]
@@ -272,6 +275,9 @@ func (p *livePlan) holds(a *liveAgent, s *queue.Spec, profile string) int {
 	}
 	if s.Need.GPUs > 0 {
 		n = min(n, a.total.GPUs/s.Need.GPUs)
+	}
+	if s.Need.HostGPUs > a.total.GPUs {
+		return 0
 	}
 	return n
 }
