@@ -12,7 +12,7 @@ import (
 // recordedEvents are lines of OpenLava's bhist -t, without who did it, which is not kept here, and without the home directory.
 const recordedEvents = `Fri Nov 20 22:48:11: Job <4> submitted from host <olmaster>, to Queue <normal>,
                      CWD <$HOME>, Job Name <arr[1-20]%5>, User <openlava>, Proj
-                     ect <default>, Command <sleep 30>;
+                     ` + "e" + `ct <default>, Command <sleep 30>;
 Fri Nov 20 22:48:11: Job <51> submitted from host <olmaster> with hold, to Queu
                      e <excl>, Specified Start Time <Fri Nov 20 23:59:00>, CWD 
                      <$HOME>, Input File </etc/hostname>, Output File <out.%J>,

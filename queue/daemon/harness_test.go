@@ -274,8 +274,9 @@ func endedMessage(a *wire.Attempt, code int) *wire.HostMessage {
 // acknowledged waits for the acknowledgement of an end.
 func (r *robot) acknowledged(a *wire.Attempt) {
 	r.t.Helper()
-	if ack := r.hear().GetEndedAck(); ack == nil || *ack.Attempt != *a {
-		r.t.Fatalf("host %s: heard %v, want the acknowledgement of %v", r.name, ack, a)
+	m := r.hear()
+	if ack := m.GetEndedAck(); ack == nil || *ack.Attempt != *a {
+		r.t.Fatalf("host %s: heard %v, want the acknowledgement of %v", r.name, m, a)
 	}
 }
 

@@ -30,6 +30,13 @@ func (b *bench) attach(id queue.ID) *wire.Conn {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = conn.Close() })
+	b.eventually("the client is that of its job", func() (known bool) {
+		err := b.read(context.Background(), func(*queue.Queue, time.Time) error {
+			known = b.terminals[id] != nil
+			return nil
+		})
+		return err == nil && known
+	})
 	return conn
 }
 
