@@ -21,6 +21,8 @@ type HostLine struct {
 	User   string // JL/U, "-" = none
 
 	Max, Jobs, Run, SSusp, USusp, Reserved int
+
+	Load map[string]string // values as printed, by index; nil = the machine does not tell
 }
 
 // HostQuery is a parsed bhosts command line.
@@ -74,6 +76,9 @@ func (q *HostQuery) Select(hosts []queue.Host) ([]queue.Host, error) {
 // right as far as LSF's users are concerned.
 func HostLineOf(h *queue.Host) HostLine {
 	l := HostLine{Name: orDash(h.Name), Status: "ok", User: "-", Max: h.Slots, Jobs: h.Used, Run: h.Run, SSusp: h.SSusp, USusp: h.USusp}
+	if h.Machine != nil && h.Status == queue.HostOK {
+		l.Load = loadValues(h.Machine)
+	}
 	switch {
 	case h.Status != queue.HostOK:
 		l.Status = "unavail"
@@ -128,16 +133,40 @@ func ParseHosts(text string) ([]HostLine, error) {
 	return lines, nil
 }
 
-// hostLoad is the block of bhosts -l for a host whose load nobody measures.
-const hostLoad = `
+// The block of bhosts -l about a host's load: what is before and after what there is of each index, and what stands there for a machine that
+// does not tell.
+const (
+	hostLoad = `
  CURRENT LOAD USED FOR SCHEDULING:
               r15s   r1m  r15m    ut    pg    io   ls    it   tmp   swp   mem
- Total          -     -     -     -     -     -    -     -     -     -     -
+ Total  `
+	hostLoadUnknown = "        -     -     -     -     -     -    -     -     -     -     -"
+	hostLoadRest    = `
  Reserved      0.0   0.0   0.0    0%   0.0     0    0     0    0M    0M    0M
 
 
  LOAD THRESHOLD USED FOR SCHEDULING:
 ` + thresholds + "\n\n"
+)
+
+// appendLoad appends what there is of each load index.
+func (l *HostLine) appendLoad(b []byte) []byte {
+	b = append(b, hostLoad...)
+	if l.Load == nil {
+		return append(append(b, hostLoadUnknown...), hostLoadRest...)
+	}
+	for i, c := range loadColumns {
+		width := 6
+		switch {
+		case i == 0:
+			width = 10
+		case c.name == "ls":
+			width = 5
+		}
+		b = fmt.Appendf(b, "%*s", width, l.Load[c.name])
+	}
+	return append(b, hostLoadRest...)
+}
 
 // PrintLongHosts is what bhosts -l prints. Hosts have no CPU factor, so it is 1.
 func PrintLongHosts(lines []HostLine) []byte {
@@ -145,7 +174,7 @@ func PrintLongHosts(lines []HostLine) []byte {
 	for i := range lines {
 		l := &lines[i]
 		b = fmt.Appendf(b, "HOST  %s\n%s%-14s %6.2f %s      -\n", l.Name, hostLongHeader, l.Status, 1.0, l.appendNumbers(nil))
-		b = append(b, hostLoad...)
+		b = l.appendLoad(b)
 	}
 	return b
 }

@@ -1,7 +1,9 @@
 package lsfbridge
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,23 +86,65 @@ func (q *LoadQuery) Select(hosts []queue.Host) ([]queue.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(picked, func(a, b queue.Host) int { return int(a.Status) - int(b.Status) })
+	slices.SortStableFunc(picked, func(a, b queue.Host) int {
+		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(busy(&a), busy(&b)))
+	})
 	if q.Limit > 0 {
 		picked = picked[:min(q.Limit, len(picked))]
 	}
 	return picked, nil
 }
 
-// LoadLineOf gives the facts that lsload shows of a host. Hosts do not measure their load: the values are "-".
+// busy is what lsload sorts by; machines that do not tell come last.
+func busy(h *queue.Host) float64 {
+	if h.Machine == nil {
+		return math.MaxFloat64
+	}
+	return h.Machine.Run15s
+}
+
+// loadValues are the values of a machine's load indices; "-" for each where it does not tell.
+func loadValues(m *queue.MachineLoad) map[string]string {
+	values := make(map[string]string)
+	if m == nil {
+		for _, c := range loadColumns {
+			values[c.name] = "-"
+		}
+		return values
+	}
+	decimal := func(x float64) string {
+		if x >= 1000 {
+			return fmt.Sprintf("%.0f", x)
+		}
+		return fmt.Sprintf("%.1f", x)
+	}
+	values["r15s"], values["r1m"], values["r15m"] = decimal(m.Run15s), decimal(m.Run1m), decimal(m.Run15m)
+	values["ut"], values["pg"], values["io"] = fmt.Sprintf("%.0f%%", 100*m.CPU), decimal(m.Pages), fmt.Sprintf("%.0f", m.DiskKiB)
+	values["ls"], values["it"] = strconv.Itoa(m.Logins), "2e+08" // as where nobody can be idle
+	if m.Idle >= 0 {
+		values["it"] = fmt.Sprintf("%.0f", math.Floor(m.Idle.Minutes()))
+	}
+	values["tmp"], values["swp"], values["mem"] = inMegabytes(m.TmpMiB), inMegabytes(m.SwapMiB), inMegabytes(m.MemMiB)
+	return values
+}
+
+// inMegabytes is a size in M, or from 10 G on in G, in four characters at most as long as it can be.
+func inMegabytes(mib int64) string {
+	switch {
+	case mib >= 10<<20:
+		return strconv.FormatInt(mib>>20, 10) + "T"
+	case mib >= 10<<10:
+		return strconv.FormatInt(mib>>10, 10) + "G"
+	}
+	return strconv.FormatInt(mib, 10) + "M"
+}
+
+// LoadLineOf gives the facts that lsload shows of a host.
 func LoadLineOf(h *queue.Host) LoadLine {
 	if h.Status != queue.HostOK {
 		return LoadLine{Name: orDash(h.Name), Status: "unavail"}
 	}
-	l := LoadLine{Name: orDash(h.Name), Status: "ok", Values: make(map[string]string)}
-	for _, c := range loadColumns {
-		l.Values[c.name] = "-"
-	}
-	return l
+	return LoadLine{Name: orDash(h.Name), Status: "ok", Values: loadValues(h.Machine)}
 }
 
 // columns are the indices that the query shows.

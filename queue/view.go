@@ -72,6 +72,24 @@ type Host struct {
 	Eldest time.Time `json:"eldest,omitzero"`
 	// LostAt is when its connection broke; zero while it is not unavailable.
 	LostAt time.Time `json:"lostAt,omitzero"`
+	// Machine is how busy its machine is, where it tells; not to be changed.
+	Machine *MachineLoad `json:"machine,omitempty"`
+}
+
+// MachineLoad is how busy a machine is, with all that runs on it, as it was measured last. Rates are of a second.
+type MachineLoad struct {
+	Run15s  float64 `json:"run15s"`  // processes that run or wait to, over 15 seconds,
+	Run1m   float64 `json:"run1m"`   // a minute,
+	Run15m  float64 `json:"run15m"`  // and 15 minutes
+	CPU     float64 `json:"cpu"`     // of the processors' time that is used, 0 to 1
+	Pages   float64 `json:"pages"`   // to and from swap
+	DiskKiB float64 `json:"diskKiB"` // to and from disks
+	TmpMiB  int64   `json:"tmpMiB"`  // free in the directory of temporary files,
+	SwapMiB int64   `json:"swapMiB"` // of swap,
+	MemMiB  int64   `json:"memMiB"`  // and of memory
+	Logins  int     `json:"logins"`
+	// Idle is since when nobody has used a terminal; negative = nobody has one.
+	Idle time.Duration `json:"idle"`
 }
 
 // Closed is the set of reasons why a host takes no new job.

@@ -32,7 +32,7 @@ func TestLiveScripts(t *testing.T) {
 			return err
 		}
 		d, err := daemon.Open(t.Context(), daemon.Config{
-			Journal: store, History: past, Inputs: inputs, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
+			Journal: store, History: past, Chronicle: past, Inputs: inputs, Queue: queue.Config{}, Cluster: "test", MasterHost: "m1", HostBinary: "/bin/true", HostLocal: true,
 		})
 		if err != nil {
 			return err

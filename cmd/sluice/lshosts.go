@@ -47,12 +47,12 @@ func lshosts(ctx context.Context, c *lsfCall, client hostViewer) (int, error) {
 
 func newLsloadCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
-		Use: "lsload [options] [host_name ...]", Short: "Show the hosts and whether they are there",
-		Long: `Show the hosts that have joined and whether they are reachable, with LSF's options; lsload -h lists them. Hosts do not
-measure their load.
+		Use: "lsload [options] [host_name ...]", Short: "Show the hosts and how busy their machines are",
+		Long: `Show the hosts that have joined, whether they are reachable, and how busy their machines are, with LSF's options; lsload -h
+lists them. Machines are measured every 15 seconds, with all that runs on them; those that are least busy come first.
 
 Exit codes: 0 shown; 255 a host is unknown, or wrong usage.`,
-		Example: "  lsload",
+		Example: "  lsload\n  lsload -l -I r1m:mem",
 	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) { return lsload(ctx, c, client) })
 }
 

@@ -155,7 +155,7 @@ func (a *App) openDaemon(ctx context.Context, store *journal.Journal, settings d
 	}
 	a.daemon, err = daemon.Open(ctx, daemon.Config{
 		Notifier: notifier,
-		Queue:    settings.Queue, Journal: store, History: past, Outputs: outputs, Inputs: inputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
+		Queue:    settings.Queue, Journal: store, History: past, Chronicle: past, Outputs: outputs, Inputs: inputs, OutputBytes: a.cfg.JobOutput, Logger: a.log,
 		Cluster: settings.Cluster, Version: a.cfg.Version, Admins: settings.Admins, TokenFile: a.cfg.TokenFile,
 		Project: settings.Project, KillGrace: settings.KillGrace,
 		HostURL: a.url, HostBinary: binary, HostLocal: a.cfg.HostLocal,

@@ -204,6 +204,7 @@ func (d *Daemon) listHosts(w http.ResponseWriter, r *http.Request) {
 		for i := range hosts {
 			hosts[i].TokenHash = ""
 		}
+		d.addMachines(hosts)
 		return nil
 	})
 	finish(w, hosts, err)

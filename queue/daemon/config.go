@@ -23,7 +23,9 @@ type Config struct {
 	Outputs Outputs // stays the caller's likewise; nil = output of ended jobs is not kept
 	Inputs  Inputs  // stays the caller's likewise; nil = jobs have no copies of their input files
 	History History // of Journal; stays the caller's likewise; nil = none is kept
-	Logger  logrus.FieldLogger
+	// Chronicle is usually the History, too; nil = what happened is told job by job only.
+	Chronicle Chronicle
+	Logger    logrus.FieldLogger
 	// Notifier tells people about their jobs; nil = nobody is told.
 	Notifier Notifier
 

@@ -100,7 +100,7 @@ func (d *Daemon) join(ctx context.Context, s *session, hello *wire.Hello) error 
 		known = append(known, attemptOf(a))
 	}
 	secret := newSecret()
-	w := &wire.Welcome{LeaseNs: int64(d.settings.Load().Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat), Usages: true}
+	w := &wire.Welcome{LeaseNs: int64(d.settings.Load().Queue.Lease), HeartbeatNs: int64(d.cfg.Heartbeat), Usages: true, Loads: true}
 	var rejoin queue.Rejoin
 	return d.do(ctx, &request{
 		apply: func(q *queue.Queue, now time.Time) error {
@@ -221,6 +221,9 @@ func (d *Daemon) listen(ctx context.Context, s *session) error {
 			if err := s.askedInput(body.AskInput); err != nil {
 				return err
 			}
+			continue
+		case *wire.HostMessage_Load:
+			s.loaded(body.Load)
 			continue
 		case *wire.HostMessage_Usages:
 			s.measured(body.Usages)

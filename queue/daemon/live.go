@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"math"
 	"time"
 
 	"sluice/queue"
@@ -29,6 +30,38 @@ func (s *session) measured(m *wire.Usages) {
 			l.PIDs = append(l.PIDs, int(pid))
 		}
 		s.live[a] = l
+	}
+}
+
+// loaded notes how busy the host's machine is, likewise.
+func (s *session) loaded(m *wire.HostLoad) {
+	sane := func(x float64) float64 {
+		if math.IsNaN(x) || x < 0 || x > maxRate {
+			return 0
+		}
+		return x
+	}
+	load := &queue.MachineLoad{
+		Run15s: sane(m.GetR15S()), Run1m: sane(m.GetR1M()), Run15m: sane(m.GetR15M()), CPU: min(sane(m.GetUt()), 1),
+		Pages: sane(m.GetPages()), DiskKiB: sane(m.GetIoKib()), TmpMiB: max(m.GetTmpMib(), 0), SwapMiB: max(m.GetSwapMib(), 0),
+		MemMiB: max(m.GetMemMib(), 0), Logins: int(max(m.GetLogins(), 0)), Idle: time.Duration(m.GetIdleNs()),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.machine = load
+}
+
+// maxRate is more than any machine has or does of something in a second.
+const maxRate = 1e12
+
+// addMachines fills in how busy the hosts' machines are. It is for the owner.
+func (d *Daemon) addMachines(hosts []queue.Host) {
+	for i := range hosts {
+		if s := d.sessions[hosts[i].Name]; s != nil {
+			s.mu.Lock()
+			hosts[i].Machine = s.machine // never changed once it is there
+			s.mu.Unlock()
+		}
 	}
 }
 

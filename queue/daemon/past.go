@@ -15,18 +15,17 @@ import (
 // History is where the daemon keeps what became of jobs, for longer than the Queue remembers them. It reads the events of the
 // daemon's Journal.
 type History interface {
-	Memory
+	// Follow returns when all events are in the history that the journal had when it was called.
+	Follow(ctx context.Context) error
+	Recall(ctx context.Context, f history.Filter, events bool, each func(*history.Past) error) error
+	Summarize(ctx context.Context, f history.Filter) (history.Summary, error)
 	// Maintain is called before the journal is compacted.
 	Maintain(ctx context.Context, now time.Time) error
 	Keep() time.Duration
 }
 
-// Memory is what can be asked of a History.
-type Memory interface {
-	// Follow returns when all events are in the history that the journal had when it was called.
-	Follow(ctx context.Context) error
-	Recall(ctx context.Context, f history.Filter, events bool, each func(*history.Past) error) error
-	Summarize(ctx context.Context, f history.Filter) (history.Summary, error)
+// Chronicle tells what happened, in order, as far as the History has followed the Journal.
+type Chronicle interface {
 	Chronicle(ctx context.Context, span history.Span, each func(*history.Happening) error) error
 }
 
@@ -131,6 +130,10 @@ type pastLine struct {
 }
 
 func (d *Daemon) queryEvents(w http.ResponseWriter, r *http.Request) {
+	if d.cfg.Chronicle == nil {
+		wire.WriteError(w, errNoHistory)
+		return
+	}
 	var ask wire.EventsRequest
 	if !d.recalling(w, r, &ask) {
 		return
@@ -139,7 +142,7 @@ func (d *Daemon) queryEvents(w http.ResponseWriter, r *http.Request) {
 	out := newStream(w)
 	var specs specWriter
 	sent := 0
-	err := d.cfg.History.Chronicle(r.Context(), ask.Span, func(one *history.Happening) error {
+	err := d.cfg.Chronicle.Chronicle(r.Context(), ask.Span, func(one *history.Happening) error {
 		line := happeningLine{Happening: *one}
 		if one.Spec != nil {
 			var err error

@@ -28,6 +28,7 @@ type session struct {
 	peekers map[int64]chan<- *wire.Output // who waits for the answer to a question, by its number
 	asked   int64
 
+	machine   *queue.MachineLoad            // nil = it has not told
 	live      map[queue.Attempt]*queue.Live // what its jobs use
 	terminals map[queue.Attempt]*terminal   // clients of its interactive jobs
 	speaks    bool                          // it runs such jobs

@@ -165,12 +165,18 @@ func (g *jobGroup) kill() error { return writeGroupFile(g.path, "cgroup.kill", "
 func (g *jobGroup) remove() error { return errors.Join(g.dir.Close(), os.Remove(g.path)) }
 
 func readGroupFile(dir, name string) (string, error) {
-	file, err := os.Open(filepath.Join(dir, name))
+	data, err := readUpTo(filepath.Join(dir, name), maxGroupFile)
+	return string(data), err
+}
+
+// readUpTo reads the first bytes of a file.
+func readUpTo(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxGroupFile))
-	return string(data), errors.Join(err, file.Close())
+	data, err := io.ReadAll(io.LimitReader(file, limit))
+	return data, errors.Join(err, file.Close())
 }
 
 func writeGroupFile(dir, name, text string) error {

@@ -85,8 +85,9 @@ type daemon struct {
 	asked      int64                         // questions of fetch
 	askedInput map[attemptKey]*wire.AskInput // the newest
 	welcome    wire.Welcome
-	mute       bool // no HeartbeatAck
-	keep       bool // no EndedAck
+	load       *wire.HostLoad // the newest
+	mute       bool           // no HeartbeatAck
+	keep       bool           // no EndedAck
 	onEnded    func(*wire.Ended)
 	changed    chan struct{} // closed and replaced at each message
 }
@@ -184,6 +185,8 @@ func (d *daemon) answer(m *wire.HostMessage) wire.Message {
 		}
 	case *wire.HostMessage_AskInput:
 		d.askedInput[keyOf(body.AskInput.GetAttempt())] = body.AskInput
+	case *wire.HostMessage_Load:
+		d.load = body.Load
 	case *wire.HostMessage_Draining:
 		d.drains++
 	case *wire.HostMessage_Output:

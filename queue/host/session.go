@@ -60,6 +60,9 @@ type session struct {
 	incoming chan incoming
 	done     chan struct{}
 
+	load   loadMeter
+	loadAt time.Time // when the machine's load is to be told
+
 	lease     time.Duration
 	leaseEnd  time.Time // zero: never joined
 	heartbeat time.Duration
@@ -71,6 +74,7 @@ type connection struct {
 	out      *outbox
 	welcomed bool
 	usages   bool // the daemon takes Usages
+	loads    bool // and HostLoad
 	helloAt  time.Time
 	heardAt  time.Time // of the last Welcome or HeartbeatAck
 	beatAt   time.Time // of the next Heartbeat
@@ -165,6 +169,7 @@ func (s *session) check(ctx context.Context, now time.Time) {
 		c.beatAt = now.Add(s.heartbeat)
 		c.send(&wire.HostMessage{Body: &wire.HostMessage_Heartbeat{Heartbeat: &wire.Heartbeat{Number: c.beats}}})
 	}
+	s.tellLoad(now)
 	s.checkEnd(now)
 }
 
@@ -190,6 +195,9 @@ func (s *session) nextCheck() time.Time {
 		earlier(c.helloAt.Add(welcomePatience))
 	default:
 		earlier(c.beatAt)
+		if c.loads {
+			earlier(s.loadAt)
+		}
 		earlier(c.heardAt.Add(silentHeartbeats * s.heartbeat))
 	}
 	if e := s.ending; e != nil {

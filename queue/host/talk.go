@@ -86,7 +86,8 @@ func (s *session) welcome(w *wire.Welcome, now time.Time) error {
 		s.secret, s.token = w.GetSession(), ""
 	}
 	s.lease, s.heartbeat, s.tries = lease, heartbeat, 0
-	c.welcomed, c.usages, c.heardAt, c.beatAt = true, w.GetUsages(), now, now.Add(heartbeat)
+	c.welcomed, c.usages, c.loads, c.heardAt, c.beatAt = true, w.GetUsages(), w.GetLoads(), now, now.Add(heartbeat)
+	s.loadAt = now // this daemon may not know it
 	s.renew(c.helloAt)
 	s.log.WithField("lease", lease.String()).Info("joined the batch daemon")
 	for _, a := range w.GetKill() {
