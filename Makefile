@@ -14,7 +14,7 @@ RACEFLAGS ?= -timeout=15m
 DEMOFLAGS ?=
 
 # Batch commands that `make install` links to the binary. The list is in this place only.
-COMMANDS := bsub bjobs bkill bstop bresume brequeue bswitch btop bbot bmod bgadd bgmod bgdel bjgroup brun bwait bpeek bhist bacct bqueues bhosts bparams busers badmin \
+COMMANDS := bsub bjobs bkill bstop bresume brequeue bswitch btop bbot bmod bgadd bgmod bgdel bjgroup brun bwait bpeek bhist bacct bqueues bapp bhosts bparams busers badmin \
 	lsid lshosts lsload
 
 # The same settings for build, tests and lint: one build cache serves them all. The version comes from LDFLAGS, so Go

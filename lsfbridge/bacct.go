@@ -219,7 +219,7 @@ func AppendAccount(b []byte, r *history.Record, location *time.Location) []byte 
 	if spec.Name != "" || spec.Array != nil {
 		head += "Job Name <" + escapeAngles(ShownName(&job)) + ">, "
 	}
-	head += "User <" + printable(spec.User) + ">, Project <" + escapeAngles(orDefault(spec.Project)) + inGroup(spec.Group) + ">, Status <" + r.State.String() +
+	head += "User <" + printable(spec.User) + ">, Project <" + escapeAngles(orDefault(spec.Project)) + ownedBy(spec.App, spec.Group) + ">, Status <" + r.State.String() +
 		">, Queue <" + printable(spec.Queue) + ">, Command <" + ShownCommand(spec.Command) + ">"
 	b = appendWrapped(b, head)
 	submitted := "<" + orDash(spec.SubmitHost) + ">"

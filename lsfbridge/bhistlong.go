@@ -17,6 +17,7 @@ type LongPast struct {
 	Name    string // with [index] for an element; "" = none
 	User    string
 	Project string
+	App     string // its application; "" = none
 	Group   string // its job group; "" = none
 	Command string
 	Events  []LongEvent
@@ -32,7 +33,7 @@ const pastColumns = "  PEND     PSUSP    RUN      USUSP    SSUSP    UNKWN    TOT
 func LongPastOf(p *history.Past, brief bool, now time.Time) LongPast {
 	spec := p.Spec
 	l := LongPast{
-		ID: p.ID, User: spec.User, Project: orDefault(spec.Project), Group: printable(spec.Group), Command: ShownCommand(spec.Command), At: now, Limits: limitLines(spec),
+		ID: p.ID, User: spec.User, Project: orDefault(spec.Project), App: printable(spec.App), Group: printable(spec.Group), Command: ShownCommand(spec.Command), At: now, Limits: limitLines(spec),
 		Spent: secondsOf(p.Until(now)),
 	}
 	if spec.Name != "" || spec.Array != nil {
@@ -167,7 +168,7 @@ func (l *LongPast) AppendTo(b []byte) []byte {
 	if l.Name != "" {
 		head += "Job Name <" + escapeAngles(l.Name) + ">, "
 	}
-	head += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + inGroup(l.Group) + ">, Command <" + l.Command + ">"
+	head += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ownedBy(l.App, l.Group) + ">, Command <" + l.Command + ">"
 	b = appendWrapped(append(b, '\n'), head)
 	for i := range l.Events {
 		b = l.Events[i].appendTo(b, appendWrapped)
@@ -259,6 +260,8 @@ func (l *LongPast) parseHead(p string) error {
 	owned := r.until(">, Command <")
 	if r.err == nil {
 		owned, l.Group = cutClause(owned, groupTitleLong)
+		owned, l.App = cutClause(owned, appTitleLong)
+		l.App = angleUnescaper.Replace(l.App)
 	}
 	l.Project = angleUnescaper.Replace(owned)
 	if r.err != nil {

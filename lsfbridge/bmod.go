@@ -30,7 +30,7 @@ var modGrammar = newGrammar("bmod", `x xn r rn J: Jn q: qn n: nn o: oo: on e: eo
 	a: an g: gn G: Gn app: appn sla: slan ti tin env: cwd: cwdn`, false)
 
 // modOptions are the options that are here, by themselves and with "n" at the end.
-var modOptions = strings.Fields("x r J q n o oo e eo i is w P W m R b t sp Z c M v F D S C p T Q B N u E Ep L g")
+var modOptions = strings.Fields("x r J q n o oo e eo i is w P W m R b t sp Z c M v F D S C p T Q B N u E Ep L g app")
 
 // ParseModification reads a bmod command line. slots are those of the job as it is, for resources of the whole job; 1 when that is not
 // known. Errors are ErrVersion, *UsageError or a Refusal.

@@ -163,7 +163,7 @@ func chronicleSubmission(spec *queue.Spec, queueName string) string {
 	if spec.Name != "" || spec.Array != nil {
 		parts = append(parts, "Job Name <"+escapeAngles(printable(FormatJobName(spec.Name, spec.Array)))+">")
 	}
-	parts = append(parts, "User <"+printable(spec.User)+">", "Project <"+escapeAngles(orDefault(spec.Project))+inGroup(printable(spec.Group))+">")
+	parts = append(parts, "User <"+printable(spec.User)+">", "Project <"+escapeAngles(orDefault(spec.Project))+ownedBy(spec.App, spec.Group)+">")
 	if spec.MailUser != "" {
 		parts = append(parts, "Mail <"+escapeAngles(spec.MailUser)+">")
 	}

@@ -79,12 +79,18 @@ func jobGroup(text string) (string, error) {
 // groupTitleLong stands before a job's group in the head of its long forms, where that of the project ends.
 const groupTitleLong = ">, Job Group <"
 
-// inGroup is the group of a job as it follows its project.
-func inGroup(group string) string {
-	if group == "" {
-		return ""
+// appTitleLong stands before a job's application there.
+const appTitleLong = ">, Application <"
+
+// ownedBy are the application and the group of a job as they follow its project.
+func ownedBy(app, group string) (text string) {
+	if app != "" {
+		text = appTitleLong + escapeAngles(printable(app))
 	}
-	return groupTitleLong + escapeAngles(printable(group))
+	if group != "" {
+		text += groupTitleLong + escapeAngles(printable(group))
+	}
+	return text
 }
 
 // filterGroup reads the argument of -g where it selects jobs.

@@ -38,6 +38,7 @@ var fieldKinds = []struct {
 	{"queue", nil, 10, func(j *queue.Job, _ time.Time) string { return j.Spec.Queue }},
 	{"job_name", []string{"name"}, 10, func(j *queue.Job, _ time.Time) string { return ShownName(j) }},
 	{"proj_name", []string{"proj", "project"}, 11, func(j *queue.Job, _ time.Time) string { return orDefault(j.Spec.Project) }},
+	{"application", []string{"app"}, 11, func(j *queue.Job, _ time.Time) string { return j.Spec.App }},
 	{"job_group", []string{"group"}, 10, func(j *queue.Job, _ time.Time) string { return j.Spec.Group }},
 	{"job_priority", []string{"priority"}, 12, func(j *queue.Job, _ time.Time) string { return positive(j.Spec.Priority) }},
 	{"dependency", nil, 15, func(j *queue.Job, _ time.Time) string { return FormatCondition(j.Spec.After) }},

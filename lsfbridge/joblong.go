@@ -17,6 +17,7 @@ type LongJob struct {
 	Name    string // with [index] for an element; "" = none
 	User    string
 	Project string
+	App     string // its application; "" = none
 	Group   string // its job group; "" = none
 	Mail    string // who is told about it; "" = not said
 	State   queue.State
@@ -61,7 +62,7 @@ const LongRule = "--------------------------------------------------------------
 func LongOf(job *queue.Job, short bool) LongJob {
 	spec := job.Spec
 	l := LongJob{
-		ID: job.ID, User: spec.User, Project: orDefault(spec.Project), Group: printable(spec.Group), Mail: printable(spec.MailUser), State: job.State, Queue: spec.Queue,
+		ID: job.ID, User: spec.User, Project: orDefault(spec.Project), App: printable(spec.App), Group: printable(spec.Group), Mail: printable(spec.MailUser), State: job.State, Queue: spec.Queue,
 		Command: ShownCommand(spec.Command), SubmittedAt: job.SubmittedAt, Submitted: submittedClauses(spec),
 	}
 	if spec.Name != "" || spec.Array != nil {
@@ -306,7 +307,7 @@ func (l *LongJob) head() string {
 	if l.Name != "" {
 		s += "Job Name <" + escapeAngles(l.Name) + ">, "
 	}
-	s += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + inGroup(l.Group) + ">, "
+	s += "User <" + printable(l.User) + ">, Project <" + escapeAngles(l.Project) + ownedBy(l.App, l.Group) + ">, "
 	if l.Mail != "" {
 		s += "Mail <" + escapeAngles(l.Mail) + ">, "
 	}

@@ -159,6 +159,8 @@ func (l *LongJob) parseHead(p string) error {
 	if r.err == nil {
 		owned, l.Mail = cutClause(owned, ">, Mail <")
 		owned, l.Group = cutClause(owned, groupTitleLong)
+		owned, l.App = cutClause(owned, appTitleLong)
+		l.App = angleUnescaper.Replace(l.App)
 	}
 	l.Project = angleUnescaper.Replace(owned)
 	state := r.until(">, Queue <")

@@ -40,7 +40,7 @@ type JobQuery struct {
 	none    string
 }
 
-var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X UF noheader json u: q: m: J: P: g: o: N:", false)
+var jobsGrammar = newGrammar("bjobs", "a A d l p r s w X UF noheader json u: q: m: J: P: g: app: o: N:", false)
 
 // Unfinished are the states of jobs that have not ended: those that bjobs shows and bkill 0 kills.
 var Unfinished = []queue.State{
@@ -105,6 +105,8 @@ func (q *JobQuery) filter(o given) (err error) {
 		q.Filter.Host = o.value
 	case "P":
 		q.Filter.Project = o.value
+	case "app":
+		q.Filter.App = o.value
 	case "g":
 		q.Filter.Group, err = filterGroup(o.value)
 	case "J":
@@ -174,6 +176,8 @@ func (q *JobQuery) NoneFound() string {
 		return "Job <" + printable(FormatJobName(q.Filter.Name, q.array())) + "> is not found"
 	case q.Filter.Queue != "":
 		return q.none + " in queue <" + printable(q.Filter.Queue) + ">"
+	case q.Filter.App != "":
+		return q.none + " in application profile <" + printable(q.Filter.App) + ">"
 	case q.Filter.Host != "":
 		return q.none + " on host/group <" + printable(q.Filter.Host) + ">"
 	default:

@@ -13,6 +13,7 @@ var lsfText = map[queue.Code]struct {
 	named bool
 }{
 	queue.NoSuchQueue:      {"No such queue", true},
+	queue.NoSuchApp:        {"No such application profile", true},
 	queue.QueueClosed:      {"Queue has been closed", true},
 	queue.QueueDenied:      {"User cannot use the queue", true},
 	queue.NoSuchJob:        {"No matching job found", true},

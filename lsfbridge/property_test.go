@@ -66,6 +66,7 @@ func drawSpec(t *rapid.T) *queue.Spec {
 	}
 	if rapid.Bool().Draw(t, "options") {
 		spec.Group = "/a/b"
+		spec.App = "fluent <5>"
 		spec.Stdout, spec.Project, spec.Hold, spec.Rerunnable = "out.%J", "p1", true, true
 		spec.RunLimit, spec.After = 90*time.Minute, drawCondition(t, 2)
 		spec.Need = queue.Need{MemMiB: 5, OneHost: true, Exclusive: true, Hosts: "a,b"}

@@ -213,29 +213,31 @@ func appendLongQueue(b []byte, q *queue.QueueInfo) []byte {
 	} else {
 		b = fmt.Appendf(b, "HOSTS:  %s \n", printable(allBut(q.Hosts)))
 	}
-	b = appendCommands(b, &q.Terms)
-	if text := termsResReq(&q.Terms); text != "" {
-		b = fmt.Appendf(b, "RES_REQ:  %s\n", text)
-	}
+	rerunnable := ""
 	if q.Rerunnable {
-		b = append(b, "RERUNNABLE :  yes\n"...)
+		rerunnable = "RERUNNABLE :  yes\n"
 	}
-	if q.RequeueExit != (queue.ExitSet{}) {
-		b = fmt.Appendf(b, "REQUEUE_EXIT_VALUES:  %s\n", q.RequeueExit)
-	}
-	if q.JobStarter != "" {
-		b = fmt.Appendf(b, "JOB_STARTER:  %s\n", printable(q.JobStarter))
-	}
-	return append(b, '\n')
+	return append(appendTerms(b, &q.Terms, rerunnable), '\n')
 }
 
-// appendCommands are the lines of the commands before and after jobs.
-func appendCommands(b []byte, t *queue.Terms) []byte {
+// appendTerms are the lines of what jobs get that do not say, but for limits, and of what is run around them; one says whether they are
+// rerunnable.
+func appendTerms(b []byte, t *queue.Terms, rerunnable string) []byte {
 	if t.PreExec != "" {
 		b = fmt.Appendf(b, "PRE_EXEC:  %s\n", printable(t.PreExec))
 	}
 	if t.PostExec != "" {
 		b = fmt.Appendf(b, "POST_EXEC:  %s\n", printable(t.PostExec))
+	}
+	if text := termsResReq(t); text != "" {
+		b = fmt.Appendf(b, "RES_REQ:  %s\n", text)
+	}
+	b = append(b, rerunnable...)
+	if t.RequeueExit != (queue.ExitSet{}) {
+		b = fmt.Appendf(b, "REQUEUE_EXIT_VALUES:  %s\n", t.RequeueExit)
+	}
+	if t.JobStarter != "" {
+		b = fmt.Appendf(b, "JOB_STARTER:  %s\n", printable(t.JobStarter))
 	}
 	return b
 }

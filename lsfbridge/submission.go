@@ -215,7 +215,7 @@ func (b *submissionBuilder) option(o given) (err error) {
 	case "H":
 		spec.Hold = true
 	case "r", "rn":
-		spec.Rerunnable = o.name == "r"
+		spec.Rerunnable, spec.NotRerunnable = o.name == "r", o.name == "rn"
 	case "K":
 		b.Wait = true
 	case "J":
@@ -286,6 +286,8 @@ func (b *submissionBuilder) fileOption(o given) (err error) {
 		if err == nil && !filepath.IsAbs(spec.Cwd) {
 			spec.Cwd = filepath.Join(b.place.Cwd, spec.Cwd)
 		}
+	case "app":
+		spec.App, err = shortText(o)
 	case "Q":
 		if spec.RequeueExit, err = queue.ParseExitSet(o.value); err != nil {
 			err = Refusal("Bad argument for option -Q: " + err.Error())

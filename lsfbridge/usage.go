@@ -4,7 +4,7 @@ package lsfbridge
 var usages = map[string]string{
 	"bsub": `bsub [-h] [-V] [-x] [-H] [-r | -rn] [-K]
 		[-P project_name] [-q "queue_name ..."] [-R "res_req"]
-		[-g job_group_name]
+		[-g job_group_name] [-app application_profile_name]
 		[-m "host_name[+[pref_level]] ..."]
 		[-n min_processors[,max_processors]]
 		[-J "job_name[index_list]%slot_limit"]
@@ -21,7 +21,7 @@ var usages = map[string]string{
    or: bsub -pack job_submission_file`,
 	"bjobs": `bjobs [-h] [-V] [-w | -l | -UF | -X] [-a] [-d] [-p] [-s] [-r] [-A]
              [-m host_name] [-q queue_name] [-u user_name | -u all]
-             [-P project_name] [-g job_group] [-J name_spec] [-noheader]
+             [-P project_name] [-g job_group] [-app application_profile] [-J name_spec] [-noheader]
              [-o "field[:[-][width]] ... [delimiter='character']" [-json]]
              [jobId | "jobId[idxList]" ...]`,
 	"bkill": `bkill [-h] [-V] [-l] [-m host_name] [-q queue_name] [-g job_group]
@@ -38,6 +38,7 @@ var usages = map[string]string{
  `,
 	"bswitch": `bswitch [-h] [-V] [-q queue_name] [-u user_name |-u all] [-m host_name]
                [-g job_group] [-J job_name] dest_queue [jobId |  "jobId[idxList]" ...]`,
+	"bapp":    `bapp [-h] [-V] [-l | -w] [-alloc] [application_profile ...]`,
 	"bgadd":   `bgadd [-h] [-V] [-L limit] job_group_name`,
 	"bgmod":   `bgmod [-h] [-V] [-L limit | -Ln] job_group_name`,
 	"bgdel":   `bgdel [-h] [-V] [-u user_name | -u all] job_group_name | 0`,
@@ -53,6 +54,7 @@ var usages = map[string]string{
 	"bmod": `bmod [-h] [-V] [-x | -xn]
 		[-r | -rn] [-W [hour:]minute | -Wn]
 		[-P project_name | -Pn] [-g job_group_name | -gn]
+		[-app application_profile_name | -appn]
 		[-w depend_cond | -wn] [-R res_req | -Rn] [-J job_name | -Jn]
 		[-q queue_name]
 		[-m host_name[+[pref_level]] ... | -mn]

@@ -13,7 +13,7 @@ import (
 func audit(q *Queue) error {
 	a := auditor{
 		q: q, classes: map[*class]int{}, users: map[*userState]*userState{}, quotas: map[*quota]int{}, queues: map[*queueState]*queueState{},
-		hosts: map[*host]*host{}, groups: map[*group]*group{},
+		hosts: map[*host]*host{}, apps: map[*appState]*appState{}, groups: map[*group]*group{},
 	}
 	q.jobs.from(0, func(j *job) bool { a.job(j); return true })
 	a.totals()
@@ -38,6 +38,7 @@ type auditor struct {
 	quotas   map[*quota]int
 	queues   map[*queueState]*queueState
 	hosts    map[*host]*host
+	apps     map[*appState]*appState
 	groups   map[*group]*group
 	slots    [Unknown + 1]int
 	tasks    int
@@ -103,6 +104,9 @@ func (a *auditor) job(j *job) {
 		open += int32(n)
 		a.slots[state] += slots
 		s.slots[state] += slots
+		if j.app != nil {
+			get(a.apps, j.app).slots[state] += slots
+		}
 		if state.Placed() {
 			s.all.held += slots
 			for _, l := range j.queue.quotas(j.user) {
@@ -256,6 +260,9 @@ func (a *auditor) totals() {
 		w := get(a.queues, s)
 		a.same("queue "+s.spec.Name, []any{s.slots[1:], s.all.held}, []any{w.slots[1:], w.all.held})
 	}
+	for name, app := range q.apps {
+		a.same("application "+name, app.slots[1:], get(a.apps, app).slots[1:])
+	}
 	a.same("pending elements", q.pend, pending)
 }
 
@@ -332,6 +339,7 @@ func (w *world) dump(q *Queue) string {
 	put(q.Hosts())
 	put(q.Queues())
 	put(q.Users())
+	put(q.Apps())
 	put(q.Groups())
 	put(q.Load())
 	if !w.loose {

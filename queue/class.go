@@ -264,7 +264,7 @@ const maxIdleClasses = 1024
 func (q *Queue) classOf(j *job) *class {
 	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, group: j.group.limited()}
 	key.need = j.queue.needOf(j)
-	for _, most := range [...]int{j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
+	for _, most := range [...]int{j.app.terms().JobSlots, j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
 		if most > 0 {
 			key.max = max(min(key.max, most), key.min)
 		}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,8 @@ import (
 type Config struct {
 	Queues         []QueueSpec   // empty = DefaultQueues
 	DefaultQueues  []string      // the first of them that takes it gets a job that names no queue; empty = those marked Default
+	Apps           []AppSpec     // applications
+	DefaultApp     string        // of jobs that name no application; "" = none
 	MaxArray       int           // elements of one array, and its highest index (1,000,000)
 	MaxJobs        int           // jobs and started elements in memory (2,000,000)
 	MaxPending     int           // pending elements in all, 0 = no limit
@@ -53,6 +56,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Queues = slices.Clone(c.Queues)
 	c.fillDefaults()
+	c.Apps = slices.Clone(c.Apps)
 	c.Users = onceEach(c.Users)
 	c.MaxArray = cmp.Or(c.MaxArray, 1_000_000)
 	c.MaxJobs = cmp.Or(c.MaxJobs, 2_000_000)
@@ -89,7 +93,7 @@ func (c *Config) validate() error {
 	if len(c.Queues) > maxQueues {
 		return fmt.Errorf("configure queue: %d queues, at most %d", len(c.Queues), maxQueues)
 	}
-	if err := validateUsers(c.Users); err != nil {
+	if err := errors.Join(validateUsers(c.Users), validateApps(c.Apps, c.DefaultApp)); err != nil {
 		return err
 	}
 	seen := map[string]bool{}

@@ -274,7 +274,7 @@ func (q *Queue) Switch(now time.Time, by Actor, id ID, queue string) error {
 	case to == j.queue:
 		return nil
 	}
-	if err := to.accepts(j.spec); err != nil {
+	if err := to.accepts(j.spec, j.app); err != nil {
 		return err
 	}
 	ev := q.record(JobQueueMoved, now)

@@ -25,6 +25,7 @@ func (q *Queue) foldSubmitted(ev *Event) error {
 	}
 	j := q.newJob()
 	j.number, j.spec, j.queue, j.user = ev.Job.Job, spec, q.queueOf(spec.Queue), q.user(spec.User)
+	j.app = q.apps[spec.App]
 	j.order, j.submitted, j.need = cmp.Or(ev.Order, q.order), q.at, need
 	if j.group, err = q.groupFor(spec); err != nil {
 		return err
@@ -78,10 +79,12 @@ func (q *Queue) account(j *job, e *element, from, to State, n int32, fromSlots, 
 	if from != 0 {
 		q.slots[from] -= fromSlots
 		j.queue.add(from, -fromSlots, j.user)
+		j.app.add(from, -fromSlots)
 		j.group.add(from, -int(n), -fromSlots)
 	}
 	q.slots[to] += toSlots
 	j.queue.add(to, toSlots, j.user)
+	j.app.add(to, toSlots)
 	j.group.add(to, int(n), toSlots)
 	if j.array != nil {
 		j.array.count[from] -= n

@@ -8,9 +8,6 @@ func (s *queueState) needOf(j *job) Need {
 	return need
 }
 
-// rerunnable reports whether a job runs again when its host is lost.
-func (j *job) rerunnable() bool { return j.spec.Rerunnable || j.queue.spec.Rerunnable }
-
 // reachable reports whether some host that a job names may be one of those that a queue uses.
 func (q *Queue) reachable(hosts string, s *QueueSpec) bool {
 	if len(s.Hosts) == 0 {
@@ -57,27 +54,6 @@ func (h *host) leaves(c *class) int {
 		return h.spec.Slots
 	}
 	return max(c.need.HostLimit-h.held[c.queue], 0)
-}
-
-// seats calls f with the slots that a job holds on each host.
-func (j *job) seats(f func(*host, int)) {
-	one := func(_ int32, e *element) {
-		r := e.run
-		if r == nil {
-			return
-		}
-		f(r.host, e.place[0].Slots)
-		for i, h := range r.others {
-			f(h, e.place[i+1].Slots)
-		}
-	}
-	if j.array == nil {
-		one(0, &j.one)
-		return
-	}
-	if j.placed > 0 {
-		j.array.records(one)
-	}
 }
 
 // limitedOnHosts reports whether a job that finds no room would find it if its queue did not limit the slots of a host.

@@ -72,8 +72,8 @@ func (l *Limits) Exceeded(other *Limits) string {
 	return ""
 }
 
-// within are a job's limits in a queue.
-func (l Limits) within(s *QueueSpec) Limits {
+// within are limits of a job that has such terms.
+func (l Limits) within(s *Terms) Limits {
 	preset, most := &s.DefaultLimits, &s.Limits
 	return Limits{
 		MemKiB:    within(l.MemKiB, preset.MemKiB, most.MemKiB),

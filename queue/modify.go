@@ -32,11 +32,17 @@ func (q *Queue) Modify(now time.Time, by Actor, id ID, change func(*Spec)) error
 	if to != j.queue && !to.open {
 		return &Error{KindUnavailable, QueueClosed, spec.Queue, fmt.Sprintf("queue %q has been closed", spec.Queue)}
 	}
-	to.fill(&spec)
-	if err := to.suits(&spec); err != nil {
+	app := j.app
+	if spec.App != j.spec.App {
+		if app, err = q.appFor(&spec); err != nil {
+			return err
+		}
+	}
+	to.fill(&spec, app)
+	if err := to.suits(&spec, app); err != nil {
 		return err
 	}
-	if err := q.fits(&spec, to); err != nil {
+	if err := q.fits(&spec, to, app); err != nil {
 		return err
 	}
 	if err := q.rebindable(j, &spec); err != nil {
@@ -119,6 +125,7 @@ func (q *Queue) foldModified(j *job, ev *Event) error {
 	}
 	q.withdraw(j)
 	q.regroup(j, to)
+	j.app.moveTo(q.apps[spec.App], j)
 	q.resize(j, spec.MinSlots-j.spec.MinSlots)
 	if spec.Name != j.spec.Name {
 		j.user.dropName(j)
@@ -163,6 +170,7 @@ func (q *Queue) resize(j *job, more int) {
 		}
 		q.slots[s] += n * more
 		j.queue.add(s, n*more, j.user)
+		j.app.add(s, n*more)
 		j.group.add(s, 0, n*more)
 	}
 }

@@ -11,6 +11,7 @@ import (
 func whileRunning(from, changed *Spec) Spec {
 	spec := *from
 	spec.RunLimit, spec.EndBy, spec.Rerunnable = changed.RunLimit, changed.EndBy, changed.Rerunnable
+	spec.NotRerunnable = changed.NotRerunnable
 	limits := changed.Limits
 	limits.FileKiB, limits.DataKiB, limits.StackKiB, limits.CoreKiB = from.Limits.FileKiB, from.Limits.DataKiB, from.Limits.StackKiB, from.Limits.CoreKiB
 	spec.Limits = limits
@@ -35,7 +36,7 @@ func (q *Queue) modifyRunning(now time.Time, j *job, spec *Spec) error {
 	if !reflect.DeepEqual(whileRunning(j.spec, spec), *spec) {
 		return wrongState(id, Running, "only limits, output files, memory and whether it is rerunnable can be modified now")
 	}
-	if err := j.queue.suits(spec); err != nil {
+	if err := j.queue.suits(spec, j.app); err != nil {
 		return err
 	}
 	if err := checkSpec(spec); err != nil {
@@ -45,7 +46,7 @@ func (q *Queue) modifyRunning(now time.Time, j *job, spec *Spec) error {
 		return err
 	}
 	ev := q.record(JobModified, now)
-	ev.Job, ev.Spec, ev.RunLimit = id, spec, runLimitIn(j.queue, spec)
+	ev.Job, ev.Spec, ev.RunLimit = id, spec, runLimitIn(j.queue, j.app, spec)
 	q.commit(ev)
 	return nil
 }

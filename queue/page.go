@@ -167,7 +167,7 @@ func (p *pager) wants(j *job) bool {
 	f := &p.filter
 	switch {
 	case j.array == nil && !p.states[j.one.state], p.user != nil && p.user != j.user, f.Queue != "" && f.Queue != j.queue.spec.Name,
-		f.Project != "" && f.Project != j.spec.Project, p.group != j.group && f.Group != "", f.Name != "" && !matches(j.spec.Name, f.Name):
+		f.Project != "" && f.Project != j.spec.Project, f.App != "" && f.App != j.spec.App, p.group != j.group && f.Group != "", f.Name != "" && !matches(j.spec.Name, f.Name):
 		return false
 	case j.array == nil:
 		return true

@@ -17,6 +17,7 @@ type Queue struct {
 	cfg      Config
 	queues   []*queueState // by priority, then as configured
 	named    map[string]*queueState
+	apps     map[string]*appState
 	presets  []*queueState       // for jobs that name no queue: the first that takes them
 	switched map[string]switched // by queue
 	granted  allotments

@@ -95,13 +95,13 @@ func (r *roll) has(user string) bool {
 	return !r.barred[user] && (r.named == nil || r.named[user])
 }
 
-// LimitsOf are the limits that hold for a job: its own and, where it says none, its queue's.
+// LimitsOf are the limits that hold for a job: its own and, where it says none, its application's or its queue's.
 func (q *Queue) LimitsOf(id ID) Limits {
 	j := q.jobs.get(id.Job)
 	if j == nil {
 		return Limits{}
 	}
-	return j.spec.Limits.within(&j.queue.spec)
+	return j.limits()
 }
 
 // fillDefaults brings the two ways of naming default queues together.

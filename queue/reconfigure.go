@@ -9,7 +9,8 @@ import (
 
 // Reconfigure changes the configuration, as if the Queue had been made with the new one and then had all its events applied. No
 // job is lost and none that runs is touched: it keeps the run limit it started with. Jobs of a queue that is configured no more are
-// in lost_and_found, and go on when it comes back; a queue that comes back is open and active as it was left. The fields that say how hosts
+// in lost_and_found, and go on when it comes back; a queue that comes back is open and active as it was left. Jobs
+// of an application that is configured no more are as if of none, until it comes back. The fields that say how hosts
 // are filled and lost (SlotMemMiB, MaxJobSlots, Backfill, ReserveFor, Lease, LeaseMargin, UnknownAfter) cannot change.
 //
 // Like SetWeight it is no event: who makes a new Queue gives it the same configuration. Weights that were set are those of the
@@ -32,10 +33,11 @@ func (q *Queue) Reconfigure(cfg Config) error {
 	}
 	q.jobs.from(0, func(j *job) bool {
 		j.class, j.listed, j.counted, j.startable = nil, false, false, 0
-		j.queue = q.queueOf(j.spec.Queue)
-		j.seats(func(h *host, slots int) { h.hold(j.queue, slots) })
+		j.queue, j.app = q.queueOf(j.spec.Queue), q.apps[j.spec.App]
+		j.held(func(h *host, slots int) { h.hold(j.queue, slots) })
 		j.tally(func(s State, slots int) {
 			j.queue.count(s, slots, j.user)
+			j.app.add(s, slots)
 			if s.Placed() {
 				for _, l := range j.user.quotas {
 					l.held += slots
@@ -73,6 +75,10 @@ func (q *Queue) adopt(cfg Config) {
 		}
 		q.queues = append(q.queues, s)
 		q.named[spec.Name] = s
+	}
+	q.apps = make(map[string]*appState, len(cfg.Apps))
+	for _, spec := range cfg.Apps {
+		q.apps[spec.Name] = &appState{spec: spec}
 	}
 	for _, name := range cfg.DefaultQueues {
 		q.presets = append(q.presets, q.named[name])

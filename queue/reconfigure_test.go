@@ -2,6 +2,7 @@ package queue
 
 import (
 	"slices"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -22,6 +23,8 @@ func changed(t *rapid.T, cfg Config) Config {
 		gone := draw(len(cfg.Queues), "gone")
 		cfg.Queues = slices.Delete(cfg.Queues, gone, gone+1)
 	}
+	cfg.DefaultApp = ""
+	cfg.Apps = []AppSpec{{Name: "again", Terms: Terms{Rerunnable: draw(2, "app's rerunnable") == 0, RunLimit: 100 * time.Second}}}
 	cfg.Users = []UserSpec{
 		{Name: DefaultUser, MaxSlots: draw(9, "default")},
 		{Name: "both", Members: []string{"ann", "bob"}, Each: draw(2, "each") == 0, MaxSlots: draw(9, "group")},

@@ -5,6 +5,7 @@ type job struct {
 	number    int64
 	spec      *Spec
 	queue     *queueState
+	app       *appState // nil = of none
 	user      *userState
 	group     *group // nil = in none
 	order     int64  // jobs of equal priority start in this order, then by number

@@ -76,12 +76,9 @@ func (q *Queue) Finished(now time.Time, id ID, attempt int, result Result) error
 const maxRequeues = 1000
 
 // runsAgain reports whether a job that ended by itself is to run again for its exit code. What it asks for itself overrides its
-// queue.
+// application, and that its queue.
 func (q *Queue) runsAgain(e *element, result *Result) bool {
-	codes := e.job.spec.RequeueExit
-	if codes == (ExitSet{}) {
-		codes = e.job.queue.spec.RequeueExit
-	}
+	codes := e.job.requeueExit()
 	return codes.Has(result.ExitCode) && result.Reason == "" && !e.run.ending && e.attempt < maxRequeues
 }
 

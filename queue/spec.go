@@ -13,6 +13,7 @@ type Spec struct {
 	Name    string `json:"name,omitempty"` // without the index list; "" = shown as the command
 	Command string `json:"command"`        // a shell script
 	Queue   string `json:"queue,omitempty"`
+	App     string `json:"app,omitempty"` // its application; "" = none
 	User    string `json:"user"`
 	Project string `json:"project,omitempty"`
 	Array   *Array `json:"array,omitempty"`
@@ -47,11 +48,13 @@ type Spec struct {
 	Priority    int           `json:"priority,omitempty"`    // within the queue, higher first
 	Hold        bool          `json:"hold,omitempty"`        // submitted as PSUSP
 	Rerunnable  bool          `json:"rerunnable,omitempty"`  // run again when its host is lost
-	EndOrphan   bool          `json:"endOrphan,omitempty"`   // ended while it pends when After can be met no more
-	NotifyBegin bool          `json:"notifyBegin,omitempty"` // tell when it begins,
-	NotifyEnd   bool          `json:"notifyEnd,omitempty"`   // and when it ends,
-	MailUser    string        `json:"mailUser,omitempty"`    // this user or address; "" = its submitter
-	// RequeueExit are the exit codes with which it runs again; empty = those of its queue.
+	// NotRerunnable says that it is not, whatever its application and queue say.
+	NotRerunnable bool   `json:"notRerunnable,omitempty"`
+	EndOrphan     bool   `json:"endOrphan,omitempty"`   // ended while it pends when After can be met no more
+	NotifyBegin   bool   `json:"notifyBegin,omitempty"` // tell when it begins,
+	NotifyEnd     bool   `json:"notifyEnd,omitempty"`   // and when it ends,
+	MailUser      string `json:"mailUser,omitempty"`    // this user or address; "" = its submitter
+	// RequeueExit are the exit codes with which it runs again; empty = those of its application, or else of its queue.
 	RequeueExit ExitSet `json:"requeueExit,omitzero"`
 }
 

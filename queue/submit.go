@@ -11,11 +11,15 @@ import (
 // Submit takes a job and returns its number. It fills in what the spec leaves open: the queue, and what that queue has for jobs which do not
 // say.
 func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
-	s, err := q.queueFor(&spec)
+	a, err := q.appFor(&spec)
 	if err != nil {
 		return ID{}, err
 	}
-	if err := q.admit(&spec, s); err != nil {
+	s, err := q.queueFor(&spec, a)
+	if err != nil {
+		return ID{}, err
+	}
+	if err := q.admit(&spec, s, a); err != nil {
 		return ID{}, err
 	}
 	if _, err := q.bind(&spec); err != nil {
@@ -37,7 +41,7 @@ func (q *Queue) Submit(now time.Time, spec Spec) (ID, error) {
 
 // queueFor finds the queue that takes a job, and fills in what that says about jobs which do not: the one that it names or, if it names
 // none, the first default queue that does. What it fills in where none takes the job is of no meaning.
-func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
+func (q *Queue) queueFor(spec *Spec, a *appState) (*queueState, error) {
 	choice := q.presets
 	if spec.Queue != "" {
 		choice = []*queueState{q.named[spec.Queue]}
@@ -52,8 +56,8 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 		if !last {
 			given = *spec
 		}
-		s.fill(spec)
-		err := s.accepts(spec)
+		s.fill(spec, a)
+		err := s.accepts(spec, a)
 		if err == nil {
 			spec.Queue = s.spec.Name
 			return s, nil
@@ -69,15 +73,15 @@ func (q *Queue) queueFor(spec *Spec) (*queueState, error) {
 }
 
 // accepts checks a queue's rules for a job that is to enter it.
-func (s *queueState) accepts(spec *Spec) error {
+func (s *queueState) accepts(spec *Spec, a *appState) error {
 	if !s.open {
 		return &Error{KindUnavailable, QueueClosed, s.spec.Name, fmt.Sprintf("queue %q has been closed", s.spec.Name)}
 	}
-	return s.suits(spec)
+	return s.suits(spec, a)
 }
 
-// suits checks the rules that hold for jobs in the queue, too.
-func (s *queueState) suits(spec *Spec) error {
+// suits checks the rules that hold for jobs in the queue, and for those of the application, too.
+func (s *queueState) suits(spec *Spec, a *appState) error {
 	name := s.spec.Name
 	switch {
 	case !s.allows.has(spec.User):
@@ -85,12 +89,15 @@ func (s *queueState) suits(spec *Spec) error {
 	case s.spec.NoExclusive && spec.Need.Exclusive:
 		return &Error{KindDenied, ExclusiveDenied, name, fmt.Sprintf("queue %q takes no exclusive jobs", name)}
 	}
+	if err := a.terms().suits(spec, "application", spec.App); err != nil {
+		return err
+	}
 	return s.spec.suits(spec, "queue", name)
 }
 
 // admit checks a spec and the limits that it meets.
-func (q *Queue) admit(spec *Spec, s *queueState) error {
-	if err := q.fits(spec, s); err != nil {
+func (q *Queue) admit(spec *Spec, s *queueState, a *appState) error {
+	if err := q.fits(spec, s, a); err != nil {
 		return err
 	}
 	n := 1
@@ -119,16 +126,24 @@ func (q *Queue) admit(spec *Spec, s *queueState) error {
 }
 
 // fits checks a spec, and brings its slots within what jobs may have.
-func (q *Queue) fits(spec *Spec, s *queueState) error {
+func (q *Queue) fits(spec *Spec, s *queueState, a *appState) error {
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
 	if !q.reachable(spec.Need.Hosts, &s.spec) {
 		return &Error{KindInvalid, HostNotUsed, spec.Need.Hosts, fmt.Sprintf("queue %q uses none of the hosts %q", s.spec.Name, spec.Need.Hosts)}
 	}
-	spec.MinSlots = max(spec.MinSlots, s.spec.LeastJob)
-	if s.spec.JobSlots > 0 {
-		spec.MaxSlots = min(spec.MaxSlots, s.spec.JobSlots)
+	for _, t := range [...]*Terms{a.terms(), &s.spec.Terms} {
+		spec.MinSlots = max(spec.MinSlots, t.LeastJob)
+		if t.JobSlots > 0 {
+			spec.MaxSlots = min(spec.MaxSlots, t.JobSlots)
+		}
+	}
+	if spec.MinSlots > spec.MaxSlots {
+		return &Error{
+			KindInvalid, TooManySlots, spec.Name,
+			fmt.Sprintf("queue %q and application %q allow no number of slots that suits both", s.spec.Name, spec.App),
+		}
 	}
 	if most := q.cfg.MaxJobSlots; most > 0 {
 		if spec.MinSlots > most {
@@ -234,11 +249,4 @@ func (q *Queue) user(name string) *userState {
 		q.users[name] = u
 	}
 	return u
-}
-
-// runLimit is how long a job may run; 0 = for ever.
-func runLimit(j *job) time.Duration { return runLimitIn(j.queue, j.spec) }
-
-func runLimitIn(s *queueState, spec *Spec) time.Duration {
-	return within(spec.RunLimit, s.spec.RunDefault, s.spec.RunLimit)
 }

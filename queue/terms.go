@@ -113,18 +113,6 @@ type Around struct {
 // StarterCommand stands for a job's own command in Around.Starter.
 const StarterCommand = "%USRCMD"
 
-// Around is what runs around a job as things are: its queue's command before its own one, and after it.
-func (q *Queue) Around(id ID) Around {
-	j := q.jobs.get(id.Job)
-	if j == nil {
-		return Around{}
-	}
-	s := &j.queue.spec
-	return Around{
-		Pre: given(s.PreExec, j.spec.PreExec), Post: given(j.spec.PostExec, s.PostExec), Starter: s.JobStarter, Nice: s.Nice,
-	}
-}
-
 // given are the texts that are not empty.
 func given(texts ...string) (some []string) {
 	for _, text := range texts {

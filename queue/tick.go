@@ -175,7 +175,7 @@ func (q *Queue) foldMoved(j *job, ev *Event) error {
 		from.add(s, -slots, j.user)
 		to.add(s, slots, j.user)
 	})
-	j.seats(func(h *host, slots int) {
+	j.held(func(h *host, slots int) {
 		h.hold(from, -slots)
 		h.hold(to, slots)
 	})

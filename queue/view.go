@@ -187,6 +187,7 @@ type Filter struct {
 	Name    string  `json:"name,omitempty"` // a trailing * matches any rest
 	Host    string  `json:"host,omitempty"` // placed there, or ended there
 	Project string  `json:"project,omitempty"`
+	App     string  `json:"app,omitempty"`
 	Group   string  `json:"group,omitempty"` // of this job group itself, not of those below it
 	States  []State `json:"states,omitempty"`
 }

@@ -70,6 +70,11 @@ func anyConfig(t *rapid.T) Config {
 				Hosts: rapid.SampledFrom([][]string{nil, {"~m1"}, {"h2", "m0"}}).Draw(t, "hosts"),
 			},
 		},
+		Apps: []AppSpec{
+			{Name: "fast", Terms: Terms{RunDefault: 120 * time.Second, JobSlots: 3, NeedDefault: Need{MemMiB: 50}}, NotRerunnable: true},
+			{Name: "again", Terms: Terms{Rerunnable: true, LeastJob: 2, RequeueExit: ExitSet{1 << 3}}},
+		},
+		DefaultApp: rapid.SampledFrom([]string{"", "fast"}).Draw(t, "default app"),
 		Users: []UserSpec{
 			{Name: "ann", MaxSlots: rapid.SampledFrom([]int{0, 6}).Draw(t, "ann"), MaxPending: 40},
 			{Name: "both", Members: []string{"ann", "bob"}, MaxSlots: rapid.SampledFrom([]int{0, 9}).Draw(t, "both")},
@@ -135,6 +140,7 @@ func (w *world) submit() {
 		Group: []string{"", "", "/a", "/a/b", "/c/d"}[w.intn(5, "group")], Hold: w.intn(8, "hold") == 0, Rerunnable: w.intn(3, "rerunnable") == 0, RequeueExit: ExitSet{uint64(w.intn(2, "requeue")) << 3},
 	}
 	s.EndOrphan = w.intn(3, "orphan") == 0
+	s.App, s.NotRerunnable = []string{"", "", "fast", "again", "nosuch"}[w.intn(5, "app")], w.intn(5, "never again") == 0
 	s.MinSlots = 1 + w.intn(4, "min")
 	s.MaxSlots = s.MinSlots + w.intn(3, "max")
 	spread := w.intn(8, "spread")
@@ -252,7 +258,7 @@ func (w *world) command() {
 
 // modify is a way to change a spec.
 func (w *world) modify() func(*Spec) {
-	what := w.intn(11, "what")
+	what := w.intn(12, "what")
 	return func(s *Spec) {
 		switch what {
 		case 0:
@@ -279,6 +285,8 @@ func (w *world) modify() func(*Spec) {
 			s.RunLimit = time.Duration(w.intn(4, "limit")) * 40 * time.Second
 		case 10:
 			s.Rerunnable = w.intn(2, "rerunnable") == 0
+		case 11:
+			s.App = []string{"", "fast", "again", "nosuch"}[w.intn(4, "to app")]
 		case 8:
 			s.Group = []string{"", "/a", "/a/b", "/e"}[w.intn(4, "to group")]
 		}

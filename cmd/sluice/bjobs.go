@@ -16,9 +16,9 @@ import (
 type jobViewer interface {
 	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
 	Arrays(context.Context, wire.JobsRequest, func(queue.ArrayCounts) error) error
-	Queues(context.Context) ([]queue.QueueInfo, error)
-	Hosts(context.Context) ([]queue.Host, error)
 	Cluster(context.Context) (wire.Cluster, error)
+	queueViewer
+	appViewer
 }
 
 var _ jobViewer = (*wire.Client)(nil)
@@ -131,6 +131,15 @@ func (c *lsfCall) nothing(ctx context.Context, client jobViewer, query *lsfbridg
 		}
 		if !slices.ContainsFunc(hosts, func(h queue.Host) bool { return h.Name == name }) {
 			text = lsfbridge.ExplainName(name, queue.NoSuchHost)
+		}
+	}
+	if name := query.Filter.App; name != "" {
+		apps, err := client.Apps(ctx)
+		if err != nil {
+			return c.fail(err)
+		}
+		if !slices.ContainsFunc(apps, func(a queue.AppInfo) bool { return a.Name == name }) {
+			text = lsfbridge.ExplainName(name, queue.NoSuchApp)
 		}
 	}
 	if query.Form == lsfbridge.FormJSON && text == query.NoneFound() {

@@ -38,7 +38,7 @@ Exit codes: 0 changed; 255 refused.`,
 
 // fieldOf is the part of a spec that an option of bsub sets.
 var fieldOf = map[string]wire.Field{
-	"J": wire.FieldName, "Z": wire.FieldCommand, "q": wire.FieldQueue, "P": wire.FieldProject, "g": wire.FieldGroup, "i": wire.FieldStdin, "is": wire.FieldStdin,
+	"J": wire.FieldName, "Z": wire.FieldCommand, "q": wire.FieldQueue, "P": wire.FieldProject, "app": wire.FieldApp, "g": wire.FieldGroup, "i": wire.FieldStdin, "is": wire.FieldStdin,
 	"o": wire.FieldStdout, "oo": wire.FieldStdout, "e": wire.FieldStderr, "eo": wire.FieldStderr, "n": wire.FieldSlots, "R": wire.FieldResources,
 	"m": wire.FieldHosts, "x": wire.FieldExclusive, "w": wire.FieldAfter, "b": wire.FieldBeginAt, "t": wire.FieldEndBy,
 	"W": wire.FieldRunLimit, "sp": wire.FieldPriority, "r": wire.FieldRerunnable,

@@ -66,6 +66,9 @@ func paramsOf(p *wire.Params) []lsfbridge.Param {
 		{About: "The maximum number of jobs in a job array.", Name: "MAX_JOB_ARRAY_SIZE", Value: strconv.Itoa(p.MaxArray)},
 		{About: "The maximum number of jobs and started array elements that are remembered:", Name: "MAX_JOBS", Value: strconv.Itoa(p.MaxJobs)},
 	}
+	if p.DefaultApp != "" {
+		params = append(params, lsfbridge.Param{About: "The default application profile assigned to jobs.", Name: "DEFAULT_APPLICATION", Value: p.DefaultApp})
+	}
 	if p.MaxPending > 0 {
 		params = append(params, lsfbridge.Param{About: "The maximum number of pending jobs in the system.", Name: "MAX_PEND_JOBS", Value: strconv.Itoa(p.MaxPending)})
 	}

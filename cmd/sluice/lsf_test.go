@@ -42,6 +42,7 @@ func (f *fakeDaemon) Cluster(context.Context) (wire.Cluster, error) {
 	return wire.Cluster{Name: "c1", MasterHost: "m1", Version: "1.2", User: f.user}, f.err
 }
 func (f *fakeDaemon) Queues(context.Context) ([]queue.QueueInfo, error) { return f.queues, f.err }
+func (f *fakeDaemon) Apps(context.Context) ([]queue.AppInfo, error)     { return nil, f.err }
 func (f *fakeDaemon) Hosts(context.Context) ([]queue.Host, error)       { return f.hosts, f.err }
 
 func (f *fakeDaemon) Submit(_ context.Context, spec queue.Spec) (wire.Submitted, error) {

@@ -24,7 +24,7 @@ var lsfCommands = []func() *cobra.Command{
 	newBrequeueCommand, newBswitchCommand, newBtopCommand, newBbotCommand, newBparamsCommand, newBusersCommand, newBhistCommand, newBacctCommand, newBpeekCommand, newBwaitCommand, newBmodCommand,
 	newBgaddCommand, newBgmodCommand, newBgdelCommand, newBjgroupCommand, newBrunCommand,
 	newBadminCommand, newLshostsCommand, newLsloadCommand,
-	newBqueuesCommand, newBhostsCommand,
+	newBqueuesCommand, newBappCommand, newBhostsCommand,
 	newLsidCommand,
 }
 

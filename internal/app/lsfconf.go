@@ -72,6 +72,7 @@ func merge(s *daemon.Settings, files *conf.Config) {
 		q.Queues = files.Queues
 	}
 	q.DefaultQueues = files.DefaultQueues
+	q.Apps, q.DefaultApp = files.Apps, files.DefaultApp
 	q.KeepFinished = cmp.Or(q.KeepFinished, files.CleanPeriod)
 	q.MaxArray = cmp.Or(q.MaxArray, files.MaxArray)
 	q.PreExecRetries = cmp.Or(q.PreExecRetries, files.PreExecRetries)

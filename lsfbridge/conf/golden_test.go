@@ -63,15 +63,21 @@ func outcome(t *testing.T, files map[string][]byte) string {
 		}
 		return b.String()
 	}
-	for _, q := range config.Queues {
-		line, err := json.Marshal(q)
+	put := func(what string, spec any) {
+		line, err := json.Marshal(spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "queue %s\n", line)
+		fmt.Fprintf(&b, "%s %s\n", what, line)
+	}
+	for _, q := range config.Queues {
+		put("queue", q)
+	}
+	for _, a := range config.Apps {
+		put("application", a)
 	}
 	warnings := config.Warnings
-	config.Queues, config.Warnings = nil, nil
+	config.Queues, config.Apps, config.Warnings = nil, nil, nil
 	said := reflect.ValueOf(*config)
 	for i := range said.NumField() {
 		if !said.Field(i).IsZero() {

@@ -14,6 +14,7 @@ import (
 const (
 	fileQueues  = "lsb.queues"
 	fileParams  = "lsb.params"
+	fileApps    = "lsb.applications"
 	fileUsers   = "lsb.users"
 	fileHosts   = "lsb.hosts"
 	fileShared  = "lsf.shared"
@@ -32,7 +33,9 @@ type Source struct {
 type Config struct {
 	Queues        []queue.QueueSpec // nil = there is no lsb.queues
 	DefaultQueues []string          // in the order in which they are tried
-	Users         []queue.UserSpec  // those with limits, and groups
+	Apps          []queue.AppSpec
+	DefaultApp    string
+	Users         []queue.UserSpec // those with limits, and groups
 	Cluster       string
 	Admins        []string
 
@@ -50,7 +53,7 @@ type Config struct {
 // Reads reports whether a file of this name is read.
 func Reads(name string) bool {
 	switch name {
-	case fileQueues, fileParams, fileUsers, fileHosts, fileShared:
+	case fileQueues, fileParams, fileApps, fileUsers, fileHosts, fileShared:
 		return true
 	}
 	return strings.HasPrefix(name, fileCluster)
@@ -68,7 +71,8 @@ func Parse(source Source) (*Config, error) {
 	p.shared()
 	p.hosts()
 	p.queues()
-	p.params() // after the queues, which it names
+	p.apps()
+	p.params() // after the queues and applications, which it names
 	if len(p.problems) > 0 {
 		return nil, sorted(p.problems)
 	}

@@ -77,7 +77,9 @@ func (p *parser) queues() {
 		for _, e := range s.entries {
 			spec := queue.QueueSpec{Priority: 1, NoExclusive: true}
 			take(p, e, queueKeywords, otherQueueKeywords, &spec)
-			p.queue(e, spec, lines)
+			if p.isNew(e, "QUEUE_NAME", spec.Name, "a queue", lines) {
+				p.config.Queues = append(p.config.Queues, spec)
+			}
 		}
 	}
 	if len(p.config.Queues) == 0 && len(p.problems) == 0 {
@@ -85,23 +87,29 @@ func (p *parser) queues() {
 	}
 }
 
-// queue takes a queue over, with its name and those before it checked.
-func (p *parser) queue(e entry, spec queue.QueueSpec, lines map[string]int) {
-	named := slices.IndexFunc(e.values, func(v value) bool { return v.key == "QUEUE_NAME" })
+// isNew checks what an entry is about, a queue for one: that its name is there, and was in no line before.
+func (p *parser) isNew(e entry, key, name, what string, lines map[string]int) bool {
+	named := slices.IndexFunc(e.values, func(v value) bool { return v.key == key })
 	switch {
 	case named < 0 || e.values[named].text == "":
-		p.refuse(e.at, "a queue without a QUEUE_NAME")
-	case lines[spec.Name] != 0:
-		p.refuse(e.values[named].at, "QUEUE_NAME = %s: there is such a queue in line %d already", show(spec.Name), lines[spec.Name])
-	case spec.Name != "": // else refused
-		lines[spec.Name] = e.values[named].at.line
-		p.config.Queues = append(p.config.Queues, spec)
+		p.refuse(e.at, "%s without a %s", what, key)
+	case lines[name] != 0:
+		p.refuse(e.values[named].at, "%s = %s: there is such %s in line %d already", key, show(name), what, lines[name])
+	case name != "": // else refused
+		lines[name] = e.values[named].at.line
+		return true
 	}
+	return false
+}
+
+// isName says whether a word can be the name of a queue or an application.
+func isName(text string, most int) bool {
+	return len(text) <= most && !strings.ContainsAny(text, " \t\"'<>()") && !strings.HasPrefix(text, "-") && !strings.ContainsFunc(text, isControl)
 }
 
 func queueName(p *parser, v value, q *queue.QueueSpec) {
 	switch {
-	case len(v.text) > maxQueueName || strings.ContainsAny(v.text, " \t\"'<>()") || strings.HasPrefix(v.text, "-") || strings.ContainsFunc(v.text, isControl):
+	case !isName(v.text, maxQueueName):
 		p.refuse(v.at, "QUEUE_NAME = %s: want a word of at most %d bytes, without quotes or brackets", show(v.text), maxQueueName)
 	case slices.Contains(reservedQueues, v.text):
 		p.refuse(v.at, "QUEUE_NAME = %s: the name is reserved", v.text)

@@ -38,10 +38,11 @@ func within[T, P any](keywords map[string]keyword[P], part func(*T) *P) map[stri
 	return all
 }
 
-// join adds keywords to others.
+// join adds keywords to others, which go first.
 func join[T any](keywords, more map[string]keyword[T]) map[string]keyword[T] {
-	maps.Copy(keywords, more)
-	return keywords
+	all := maps.Clone(more)
+	maps.Copy(all, keywords)
+	return all
 }
 
 // shellCommand makes a keyword of a command.

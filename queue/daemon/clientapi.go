@@ -173,6 +173,15 @@ func (d *Daemon) listQueues(w http.ResponseWriter, r *http.Request) {
 	finish(w, queues, err)
 }
 
+func (d *Daemon) listApps(w http.ResponseWriter, r *http.Request) {
+	var apps []queue.AppInfo
+	err := d.read(r.Context(), func(q *queue.Queue, _ time.Time) error {
+		apps = q.Apps()
+		return nil
+	})
+	finish(w, apps, err)
+}
+
 func (d *Daemon) changeQueue(w http.ResponseWriter, r *http.Request) {
 	var change wire.Change
 	if !decode(w, r, maxQueryBody, &change) {
@@ -252,7 +261,7 @@ func (d *Daemon) showParams(w http.ResponseWriter, r *http.Request) {
 		c := q.Config()
 		params.CleanPeriod, params.MaxArray, params.MaxJobs = c.KeepFinished, c.MaxArray, c.MaxJobs
 		params.DefaultQueues, params.PreExecRetries = c.DefaultQueues, c.PreExecRetries
-		params.MaxPending = c.MaxPending
+		params.MaxPending, params.DefaultApp = c.MaxPending, c.DefaultApp
 		return nil
 	})
 	finish(w, params, err)

@@ -13,6 +13,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldCommand: func(to, from *queue.Spec) { to.Command = from.Command },
 	wire.FieldQueue:   func(to, from *queue.Spec) { to.Queue = from.Queue },
 	wire.FieldProject: func(to, from *queue.Spec) { to.Project = from.Project },
+	wire.FieldApp:     func(to, from *queue.Spec) { to.App = from.App },
 	wire.FieldGroup:   func(to, from *queue.Spec) { to.Group = from.Group },
 	wire.FieldStdin:   func(to, from *queue.Spec) { to.Stdin, to.Input = from.Stdin, from.Input },
 	wire.FieldStdout: func(to, from *queue.Spec) {
@@ -34,7 +35,7 @@ var setters = map[wire.Field]func(to, from *queue.Spec){
 	wire.FieldEndBy:      func(to, from *queue.Spec) { to.EndBy = from.EndBy },
 	wire.FieldRunLimit:   func(to, from *queue.Spec) { to.RunLimit = from.RunLimit },
 	wire.FieldPriority:   func(to, from *queue.Spec) { to.Priority = from.Priority },
-	wire.FieldRerunnable: func(to, from *queue.Spec) { to.Rerunnable = from.Rerunnable },
+	wire.FieldRerunnable: func(to, from *queue.Spec) { to.Rerunnable, to.NotRerunnable = from.Rerunnable, from.NotRerunnable },
 
 	wire.FieldMemLimit:     func(to, from *queue.Spec) { to.Limits.MemKiB = from.Limits.MemKiB },
 	wire.FieldSwapLimit:    func(to, from *queue.Spec) { to.Limits.SwapKiB = from.Limits.SwapKiB },

@@ -36,6 +36,7 @@ func (d *Daemon) routes() {
 		"POST /v1/history/summary": d.summarizePast,
 		"POST /v1/history/events":  d.queryEvents,
 		"GET /v1/queues":           d.listQueues,
+		"GET /v1/apps":             d.listApps,
 		"POST /v1/queues/{name}":   d.changeQueue,
 		"GET /v1/users":            d.listUsers,
 		"GET /v1/groups":           d.listGroups,

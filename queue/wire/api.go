@@ -104,6 +104,7 @@ const (
 	FieldCommand    Field = "command"
 	FieldQueue      Field = "queue"
 	FieldProject    Field = "project"
+	FieldApp        Field = "app"
 	FieldGroup      Field = "group"
 	FieldStdin      Field = "stdin"
 	FieldStdout     Field = "stdout" // and whether it is truncated
@@ -203,6 +204,7 @@ type EventsRequest struct {
 // Params are the parameters of the daemon that users may want to know.
 type Params struct {
 	DefaultQueues []string      `json:"defaultQueues"`
+	DefaultApp    string        `json:"defaultApp,omitempty"`
 	CleanPeriod   time.Duration `json:"cleanPeriod"` // ended jobs stay in bjobs
 	History       time.Duration `json:"history"`     // and in bhist and bacct; 0 = there is no history
 	MaxArray      int           `json:"maxArray"`    // the highest index of an array

@@ -113,6 +113,11 @@ func (c *Client) Queues(ctx context.Context) ([]queue.QueueInfo, error) {
 	return fetch[[]queue.QueueInfo](ctx, c, http.MethodGet, "/v1/queues", nil)
 }
 
+// Apps are the applications, as configured.
+func (c *Client) Apps(ctx context.Context) ([]queue.AppInfo, error) {
+	return fetch[[]queue.AppInfo](ctx, c, http.MethodGet, "/v1/apps", nil)
+}
+
 // SetQueue opens, closes, activates or inactivates a queue; for administrators.
 func (c *Client) SetQueue(ctx context.Context, name string, change Change) error {
 	_, err := fetch[struct{}](ctx, c, http.MethodPost, "/v1/queues/"+url.PathEscape(name), change)
