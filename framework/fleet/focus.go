@@ -12,8 +12,6 @@ import (
 const (
 	// gatherEvery is between two looks at what keeps the focus from being served.
 	gatherEvery = 5 * time.Second
-	// heldFor is for how long nothing else is taken after hosts have made way for the focus.
-	heldFor = time.Minute
 	// vainFor is for how long a class that was gathered for in vain makes way for others, if they do not come to rest before. It
 	// doubles each time, up to vainMax.
 	vainFor = 30 * time.Minute
@@ -106,6 +104,7 @@ func (f *Fleet) gather(p *plan) {
 		return
 	}
 	o.next = f.now.Add(gatherEvery)
+	f.keepOn()
 	missing, busy := p.first.ofOne(), false
 	for _, m := range f.order {
 		if f.counts(m) {
@@ -126,7 +125,10 @@ func (f *Fleet) gather(p *plan) {
 		missing.left = p.first.job // it seems to fit, but does not start
 	}
 	hopes := f.reclaim(missing, stuck)
-	if stuck >= 4*f.patience()+f.cfg.ReviveMax || stuck >= 2*f.patience() && !hopes && !f.holds(&kind) {
+	if f.held.expects(kind, f.now) {
+		return // what makes way is of use only when it is gone
+	}
+	if stuck >= 4*f.patience()+f.cfg.ReviveMax || stuck >= 2*f.patience() && !hopes {
 		f.giveWay(kind)
 	}
 }
@@ -147,7 +149,7 @@ func (f *Fleet) giveWay(kind class) {
 	v.until = f.now.Add(backoff(vainFor, v.times, vainMax))
 	v.times++
 	f.vain[kind] = v
-	f.focus = focus{}
+	f.focus, f.held = focus{}, held{}
 	f.counted.planned = false
 }
 
@@ -197,7 +199,7 @@ func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
 		if lacks > 0 && y.gain > 0 && !y.fixed && (busyToo || !y.busy) && !f.focus.tried[y.agent] {
 			f.focus.try(y.agent)
 			lacks -= y.gain
-			f.keepFor(missing)
+			f.keepAgent(missing, y.agent)
 			f.closeAll(y.members)
 		}
 	}
@@ -214,20 +216,6 @@ func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
 	}
 	return hopes
 }
-
-// held is the class for which hosts have just made way: what they leave is for no other.
-type held struct {
-	class class
-	until time.Time
-}
-
-func (f *Fleet) keepFor(c class) {
-	f.held = held{c.kind(), f.now.Add(heldFor)}
-	f.reviveFor = 0 // what was refused so far may be of use now
-}
-
-// holds says whether what may be taken is for jobs of a class only.
-func (f *Fleet) holds(c *class) bool { return f.held.until.After(f.now) && f.held.class == c.kind() }
 
 func (o *focus) try(agent string) {
 	if o.tried == nil {
@@ -280,7 +268,7 @@ func (f *Fleet) barredYards(c class) (yards []*yard) {
 		}
 		y := &yard{agent: agent}
 		for _, m := range f.order {
-			if m.State != Gone && f.tallies.together(&o, m) {
+			if m.State != Gone && f.tallies.same(&o, m.Spec.Location, m.Spec.Attributes) {
 				y.add(f, m)
 			}
 		}

@@ -185,18 +185,23 @@ func (f *Fleet) usable(c *candidate) bool {
 
 // allocate launches hosts for the classes in order.
 func (f *Fleet) allocate(p *plan, candidates []*candidate, decline time.Duration) {
-	choices := make(map[shape][]tier)
+	type key struct {
+		shape
+		kept bool // what hosts have made way for is for it
+	}
+	choices := make(map[key][]tier)
 	launches := 0
 	for i := range p.classes {
 		c := &p.classes[i]
+		k := key{c.need, f.held.class == c.kind()}
 		for c.left > 0 && p.budget >= c.least() && launches < f.cfg.MaxLaunchesPerStep {
-			tiers, ok := choices[c.need]
+			tiers, ok := choices[k]
 			if !ok && len(choices) == maxShapes {
 				break
 			}
 			if !ok {
-				tiers = f.tiers(c.need, candidates)
-				choices[c.need] = tiers
+				tiers = f.tiers(c, candidates)
+				choices[k] = tiers
 			}
 			want := min(c.left, p.budget)
 			if c.most > 0 {
@@ -225,8 +230,9 @@ const indexBits = 32
 
 func (t tier) capacity(i int) int { return int(t[i] >> indexBits) }
 
-// tiers sorts the candidates for a shape: what may be taken back first, as it costs nobody anything, then reserved resources first, then by role, agents whose GPUs would lie idle last.
-func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
+// tiers sorts the candidates for a class: what may be taken back first, as it costs nobody anything, then reserved resources first, then by role, agents whose GPUs would lie idle last.
+func (f *Fleet) tiers(class *class, candidates []*candidate) []tier {
+	s := class.need
 	roles := len(f.cfg.Roles) + 1
 	tiers := make([]tier, 1+4*roles)
 	for i, c := range candidates {
@@ -235,7 +241,7 @@ func (f *Fleet) tiers(s shape, candidates []*candidate) []tier {
 		if c.revocable && f.narrow(c, s, n) {
 			continue
 		}
-		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !c.kind(s) || !f.usable(c) {
+		if n < 1 || wastes && !f.cfg.GPUAgentsForCPU || !s.allows(c.hostname) || !c.kind(s) || !f.usable(c) || f.keptFrom(class, c) {
 			continue
 		}
 		rank := 0

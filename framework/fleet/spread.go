@@ -80,11 +80,11 @@ func (t tallies) against(c *candidate) *Constraint {
 	return nil
 }
 
-// together says whether a host has the value of the candidate's agent in anything that hosts are spread over.
-func (t tallies) together(c *candidate, m *member) bool {
+// same says whether an agent has the value of the candidate's in anything that hosts are spread over.
+func (t tallies) same(c *candidate, hostname string, attributes map[string]string) bool {
 	for i := range t {
 		value, has := t[i].of(c.hostname, c.attributes)
-		other, also := t[i].of(m.Spec.Location, m.Spec.Attributes)
+		other, also := t[i].of(hostname, attributes)
 		if has && also && value == other {
 			return true
 		}
