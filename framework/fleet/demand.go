@@ -123,14 +123,15 @@ func (f *Fleet) plan() *plan {
 	}
 	c := f.census()
 	if !c.planned {
-		c.plan, c.planned = f.setAgainst(c.supply, c.free), true
+		f.setAgainst(&c.plan, c.supply, c.free)
+		c.planned = true
 	}
 	return &c.plan
 }
 
-// setAgainst sets the demand against a supply with free slots.
-func (f *Fleet) setAgainst(supply int, free []room) plan {
-	p := plan{budget: f.goal - supply, futile: f.futile(supply, free)}
+// setAgainst makes a plan that sets the demand against a supply with free slots.
+func (f *Fleet) setAgainst(p *plan, supply int, free []room) {
+	*p = plan{budget: f.goal - supply, futile: f.futile(supply, free)}
 	if p.futile {
 		p.budget = max(f.floor, min(supply, f.goal)) - supply
 	}
@@ -143,7 +144,7 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 		if c.left > 0 && p.first.unit == 0 {
 			p.first, p.jobs = c, d.Count
 			if p.budget <= 0 {
-				return p
+				return
 			}
 			if rest.left > 0 {
 				p.classes = append(p.classes, rest)
@@ -157,11 +158,11 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 			break
 		}
 		if p.first.unit != 0 && f.holds(&p.first) {
-			return p
+			return
 		}
 	}
 	if p.budget <= 0 {
-		return p
+		return
 	}
 	if warm := f.floor - supply - missing; warm > 0 {
 		p.classes = append(p.classes, class{need: shape{memMiB: f.cfg.SlotMemMiB}, unit: 1, left: warm})
@@ -169,7 +170,6 @@ func (f *Fleet) setAgainst(supply int, free []room) plan {
 	if first := p.heldFor(f); first > 0 {
 		p.classes = p.classes[:first]
 	}
-	return p
 }
 
 // heldFor is 1 when all of the budget must be left to the first class: its jobs do not fit into what is left of the goal,

@@ -47,9 +47,9 @@ type Fleet struct {
 	focus     focus
 	vain      map[class]vain
 	held      held
-	offered   map[string]candidate // by agent: what it offered last, since the last revive
-	idling    bool                 // as of the newest goal: see futile
-	withheld  int                  // see Stats
+	offered   offered
+	idling    bool // as of the newest goal: see futile
+	withheld  int  // see Stats
 	largest   largest
 	numbering int // of commands
 	added     int // members so far

@@ -261,18 +261,18 @@ func (f *Fleet) barredYards(c class) (yards []*yard) {
 	if len(f.tallies) == 0 {
 		return nil
 	}
-	for _, agent := range slices.Sorted(maps.Keys(f.offered)) {
-		o := f.offered[agent]
-		if f.perAgent[agent] > 0 || o.barred != "" || f.near(&o.unavailable) || f.tallies.against(&o) == nil {
+	for _, agent := range slices.Sorted(maps.Keys(f.offered.places)) {
+		o := f.offered.of(agent)
+		if f.perAgent[agent] > 0 || o.barred != "" || f.near(&o.unavailable) || f.tallies.against(o) == nil {
 			continue
 		}
 		y := &yard{agent: agent}
 		for _, m := range f.order {
-			if m.State != Gone && f.tallies.same(&o, m.Spec.Location, m.Spec.Attributes) {
+			if m.State != Gone && f.tallies.same(o, m.Spec.Location, m.Spec.Attributes) {
 				y.add(f, m)
 			}
 		}
-		y.gain = f.slotsOn(&o, c) - f.use(c, y.members...)
+		y.gain = f.slotsOn(o, c) - f.use(c, y.members...)
 		yards = append(yards, y)
 	}
 	return yards
@@ -286,7 +286,10 @@ func (y *yard) add(f *Fleet, m *member) {
 
 // gain is how many more slots of one job of a class one host could hold in place of some on its agent.
 func (f *Fleet) gain(c class, hosts ...*member) int {
-	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location, free: f.offered[hosts[0].Agent].free}
+	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location}
+	if o := f.offered.of(agent.agent); o != nil {
+		agent.free = o.free
+	}
 	for _, m := range hosts {
 		r := m.Resources
 		if m.Spec.Revocable {

@@ -42,9 +42,8 @@ func (f *Fleet) holdFor(c class) {
 
 // keepOn keeps agents as long as hosts that make way have jobs.
 func (f *Fleet) keepOn() {
-	if len(f.held.agents) > 0 && slices.ContainsFunc(f.roster.restless, func(m *member) bool {
-		return (m.State == Closed || m.State == Releasing) && m.Cause == CauseGrow
-	}) {
+	makesWay := func(m *member) bool { return (m.State == Closed || m.State == Releasing) && m.Cause == CauseGrow }
+	if len(f.held.agents) > 0 && (slices.ContainsFunc(f.roster.draining, makesWay) || slices.ContainsFunc(f.roster.restless, makesWay)) {
 		f.held.agentsUntil = f.now.Add(heldFor)
 	}
 }
@@ -66,7 +65,7 @@ func (f *Fleet) keptFrom(c *class, o *candidate) bool {
 		return true
 	}
 	for agent := range f.held.agents {
-		if kept, known := f.offered[agent]; known && f.tallies.same(&kept, o.hostname, o.attributes) {
+		if kept := f.offered.of(agent); kept != nil && f.tallies.same(kept, o.hostname, o.attributes) {
 			return true
 		}
 	}

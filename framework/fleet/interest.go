@@ -73,6 +73,6 @@ func (f *Fleet) interest() {
 		f.reviveGap = min(2*gap, f.cfg.ReviveMax)
 	}
 	f.suppressed, f.refused, f.revivedAt, f.reviveFor = false, false, f.now, wanted
-	clear(f.offered)
+	f.offered.clear()
 	f.emit(Revive{})
 }

@@ -128,17 +128,8 @@ func (f *Fleet) noteOffered(candidates []*candidate) {
 	if f.first.since.IsZero() || f.now.Sub(f.first.since) < growAfter {
 		return
 	}
-	if f.offered == nil {
-		f.offered = make(map[string]candidate)
-	}
-	seen := make(map[string]bool, len(candidates))
 	for _, c := range candidates {
-		if old := f.offered[c.agent]; !seen[c.agent] || c.free.CPUs > old.free.CPUs {
-			note := *c
-			note.offers, note.twin = nil, nil
-			f.offered[c.agent] = note
-		}
-		seen[c.agent] = true
+		f.offered.note(c)
 	}
 }
 
@@ -330,9 +321,8 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		}
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
-	if noted, ok := f.offered[c.agent]; ok {
+	if noted := f.offered.of(c.agent); noted != nil {
 		noted.free = free.free
-		f.offered[c.agent] = noted
 	}
 	h := Host{
 		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,

@@ -162,19 +162,19 @@ func (e *elastic) offer(now time.Duration) []fleet.Offer {
 	if e.suppressed {
 		return nil
 	}
-	offers := e.offers[:0]
+	e.offers = slices.Grow(e.offers[:0], len(e.agents))
+	offers := e.offers
 	for i := range e.cfg.offered(now) {
 		a := &e.agents[i]
 		if a.free == 0 || now < a.refused || now < a.down {
 			continue
 		}
-		offers = append(offers, fleet.Offer{
-			ID: a.id, Agent: a.id, Hostname: a.id, Role: "sim",
-			Free: fleet.Resources{CPUs: float64(a.free), MemMiB: float64(a.free) * slotMemMiB},
-		})
+		offers = offers[:len(offers)+1]
+		o := &offers[len(offers)-1] // filled in there: an Offer is large, and most of it stays as it is
+		o.ID, o.Agent, o.Hostname, o.Role = a.id, a.id, a.id, "sim"
+		o.Free.CPUs, o.Free.MemMiB = float64(a.free), float64(a.free)*slotMemMiB
 		a.refused = never // until the fleet answers
 	}
-	e.offers = offers
 	return offers
 }
 
