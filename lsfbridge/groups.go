@@ -16,6 +16,7 @@ import (
 type GroupOrder struct {
 	command string
 	Name    string // path; "" = the empty ones of Owner (bgdel 0)
+	Empty   bool   // of the group and those below it, only the empty ones (bgdel -c)
 	Limit   *int   // nil = none
 	Owner   string // "" = the caller
 }
@@ -47,6 +48,8 @@ func ParseGroupOrder(command string, args []string) (*GroupOrder, error) {
 			g.Limit, changes = nil, true
 		case o.name == "u" && command == "bgdel":
 			g.Owner = o.value
+		case o.name == "c" && command == "bgdel":
+			g.Empty, words = true, append(words, o.value)
 		default:
 			return nil, Refusal("-" + o.name + ": Option is not supported")
 		}
@@ -56,7 +59,7 @@ func ParseGroupOrder(command string, args []string) (*GroupOrder, error) {
 	}
 	g.Name = groupPath(words[0])
 	switch {
-	case command == "bgdel" && g.Name == "0":
+	case command == "bgdel" && g.Name == "0" && !g.Empty:
 		g.Name = ""
 	case g.Name == "" || g.Name[0] != '/':
 		return nil, Refusal(command + ": " + lsfText[queue.BadGroup].text + ".")

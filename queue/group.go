@@ -268,14 +268,20 @@ func (q *Queue) removeGroup(now time.Time, g *group) {
 }
 
 // RemoveEmptyGroups removes the job groups of an owner ("" = of everyone) that have neither jobs nor groups below, until there
-// are none, and gives their paths. Only an administrator may remove those of others.
-func (q *Queue) RemoveEmptyGroups(now time.Time, by Actor, owner string) ([]string, error) {
+// are none, and gives their paths: of all groups or, where it names one, of that within and those below it. Only an administrator may
+// remove those of others.
+func (q *Queue) RemoveEmptyGroups(now time.Time, by Actor, owner, within string) ([]string, error) {
 	if !by.Admin && owner != by.User {
 		return nil, &Error{KindDenied, GroupDenied, owner, "only an administrator may remove job groups of others: permission denied"}
 	}
+	if within != "" {
+		if _, err := q.groupOf(within); err != nil {
+			return nil, err
+		}
+	}
 	var empty []*group
 	for _, g := range q.groups.named {
-		if g.jobs == 0 && (owner == "" || g.owner == owner) {
+		if g.jobs == 0 && (owner == "" || g.owner == owner) && strings.HasPrefix(g.path+"/", within+"/") {
 			empty = append(empty, g)
 		}
 	}

@@ -21,7 +21,7 @@ func (w *world) groupCommand(by Actor) error {
 	case 1:
 		return w.q.RemoveGroup(w.now, by, path)
 	case 2:
-		_, err := w.q.RemoveEmptyGroups(w.now, by, []string{"", "ann", "bob"}[w.intn(3, "owner")])
+		_, err := w.q.RemoveEmptyGroups(w.now, by, []string{"", "ann", "bob"}[w.intn(3, "owner")], "")
 		return err
 	}
 	return w.q.SetGroupLimit(w.now, by, path, limit)
@@ -102,7 +102,7 @@ func TestGroupsOfOneUserAreBounded(t *testing.T) {
 	if _, err := q.Submit(now, Spec{User: "bob", Command: "c", Group: "/more/still"}); err != nil {
 		t.Errorf("of another user: %v", err)
 	}
-	if removed, err := q.RemoveEmptyGroups(now, ann, "ann"); err != nil || len(removed) != maxUserGroups {
+	if removed, err := q.RemoveEmptyGroups(now, ann, "ann", ""); err != nil || len(removed) != maxUserGroups {
 		t.Errorf("removed %d: %v", len(removed), err)
 	}
 	if got := len(q.Groups()); got != 2 {

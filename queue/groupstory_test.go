@@ -24,7 +24,7 @@ func (s *story) group(out *strings.Builder, by queue.Actor, cmd, path, text stri
 	case "group-remove":
 		return s.q.RemoveGroup(s.now, by, path)
 	case "groups-clean":
-		_, err := s.q.RemoveEmptyGroups(s.now, by, path)
+		_, err := s.q.RemoveEmptyGroups(s.now, by, path, "")
 		return err
 	}
 	for _, g := range s.q.Groups() {

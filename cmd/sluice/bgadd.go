@@ -44,11 +44,11 @@ Exit codes: 0 changed; 255 refused.`,
 func newBgdelCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
 		Use: "bgdel [-u user_name | -u all] job_group_name | 0", Short: "Remove job groups",
-		Long: `Remove a job group and the groups below it, or with 0 all empty ones of yours; administrators may name another owner with -u. A
-group is empty when no job of it is remembered any more.
+		Long: `Remove a job group and the groups below it, with -c only the empty ones among these, or with 0 all empty ones of yours;
+administrators may name another owner with -u. A group is empty when no job of it is remembered any more.
 
 Exit codes: 0 removed; 255 refused.`,
-		Example: "  bgdel /risk/portfolio1\n  bgdel 0",
+		Example: "  bgdel /risk/portfolio1\n  bgdel -c /risk\n  bgdel 0",
 	}, changeGroupRun(wire.RemoveGroup))
 }
 
@@ -64,7 +64,7 @@ func changeGroup(ctx context.Context, c *lsfCall, action wire.GroupAction, clien
 		return c.refuse(err)
 	}
 	ask := wire.GroupRequest{Action: action, Name: order.Name, Owner: order.Owner, Limit: order.Limit}
-	if order.Name == "" {
+	if order.Name == "" || order.Empty {
 		ask.Action = wire.CleanGroups
 	}
 	done, err := client.ChangeGroups(ctx, ask)
@@ -75,7 +75,7 @@ func changeGroup(ctx context.Context, c *lsfCall, action wire.GroupAction, clien
 		c.say(order.Refused(err))
 		return lsfFailed, nil
 	}
-	if order.Name != "" {
+	if order.Name != "" && !order.Empty {
 		done.Removed = []string{order.Name}
 	}
 	for _, name := range done.Removed {

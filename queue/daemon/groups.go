@@ -23,6 +23,9 @@ func (d *Daemon) changeGroups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	by := actor(r)
+	if ask.Action == wire.CleanGroups && ask.Name != "" && ask.Owner == "" && by.Admin {
+		ask.Owner = allUsers
+	}
 	switch ask.Owner {
 	case "":
 		ask.Owner = by.User
@@ -39,7 +42,7 @@ func (d *Daemon) changeGroups(w http.ResponseWriter, r *http.Request) {
 		case wire.RemoveGroup:
 			return q.RemoveGroup(now, by, ask.Name)
 		case wire.CleanGroups:
-			done.Removed, err = q.RemoveEmptyGroups(now, by, ask.Owner)
+			done.Removed, err = q.RemoveEmptyGroups(now, by, ask.Owner, ask.Name)
 			return err
 		}
 		return &queue.Error{Kind: queue.KindInvalid, Subject: string(ask.Action), Text: "no such action on job groups: " + string(ask.Action)}

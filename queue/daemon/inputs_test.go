@@ -156,7 +156,8 @@ func TestInputsAreClaimedAndSwept(t *testing.T) {
 	if err := store.Claim(me(), other); err != nil {
 		t.Errorf("the copy of a job that is remembered is gone: %v", err)
 	}
-	if inputs := b.inputs(); len(inputs) != 1 {
+	b.restart()
+	if inputs := b.inputs(); len(inputs) != 1 || inputs[queue.Input{User: me(), Name: other}] != 1 {
 		t.Errorf("the queue refers to %v", inputs)
 	}
 }

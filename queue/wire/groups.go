@@ -15,7 +15,9 @@ const (
 	AddGroup    GroupAction = "add"    // makes Name with Limit
 	LimitGroup  GroupAction = "limit"  // gives Name Limit
 	RemoveGroup GroupAction = "remove" // removes Name and those below it
-	CleanGroups GroupAction = "clean"  // removes the empty ones of Owner: "" = of the caller, "all" = of everyone
+	// CleanGroups removes the empty ones of Owner, which is the caller for "" and everyone for "all". With a Name it is about that group
+	// and those below it; for "" then of an administrator, of everyone.
+	CleanGroups GroupAction = "clean"
 )
 
 // GroupRequest is the body of POST /v1/groups.
