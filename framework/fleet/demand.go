@@ -139,7 +139,7 @@ func (f *Fleet) setAgainst(p *plan, supply int, free []room) {
 	missing := 0
 	for _, d := range f.demand() {
 		c := f.classOf(d)
-		rest := c.restOf(free)
+		rest := f.restOf(&c, free, p.first.unit != 0)
 		free = c.settle(free)
 		if c.left > 0 && p.first.unit == 0 {
 			p.first, p.jobs = c, d.Count
@@ -241,16 +241,25 @@ func (c class) ofOne() class {
 	return c
 }
 
-// restOf is what one job that is spread evenly still lacks, if that is only a host for its rest: that may be a smaller one.
-func (c class) restOf(free []room) class {
-	if c.tile == 0 {
+// restOf is what one job of a class that is spread evenly still lacks, if that is only a host for its rest: that may be a smaller one. For
+// the focus, hosts that others use count, too: they are its own in the end.
+func (f *Fleet) restOf(c *class, free []room, later bool) class {
+	if c.tile == 0 || later {
 		return class{}
 	}
-	c = c.ofOne()
-	if c.settle(slices.Clone(free)); c.left >= c.unit {
+	one := c.ofOne()
+	if one.settle(slices.Clone(free)); one.left >= one.unit && one.kind() == f.focus.class && f.now.Sub(f.focus.since) >= f.patience() {
+		one = c.ofOne()
+		for _, m := range f.order {
+			if f.counts(m) && one.left > 0 {
+				one.left -= one.fit(&room{m: m, slots: m.Spec.Slots, empty: true})
+			}
+		}
+	}
+	if one.left <= 0 || one.left >= one.unit {
 		return class{}
 	}
-	return c
+	return one
 }
 
 // settle takes the slots of the class's jobs out of free and gives what is left of free.

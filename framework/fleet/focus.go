@@ -104,7 +104,6 @@ func (f *Fleet) gather(p *plan) {
 		return
 	}
 	o.next = f.now.Add(gatherEvery)
-	f.keepOn()
 	missing, busy := p.first.ofOne(), false
 	for _, m := range f.order {
 		if f.counts(m) {

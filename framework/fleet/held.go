@@ -1,9 +1,6 @@
 package fleet
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // heldFor is for how long what hosts left that have made way for a class is for no other.
 const heldFor = time.Minute
@@ -40,11 +37,21 @@ func (f *Fleet) holdFor(c class) {
 	f.reviveFor = 0 // what was refused so far may be of use now
 }
 
-// keepOn keeps agents as long as hosts that make way have jobs.
+// keepOn keeps what hosts are leaving as long as some of them have jobs.
 func (f *Fleet) keepOn() {
-	makesWay := func(m *member) bool { return (m.State == Closed || m.State == Releasing) && m.Cause == CauseGrow }
-	if len(f.held.agents) > 0 && (slices.ContainsFunc(f.roster.draining, makesWay) || slices.ContainsFunc(f.roster.restless, makesWay)) {
-		f.held.agentsUntil = f.now.Add(heldFor)
+	if f.held.class.unit == 0 {
+		return
+	}
+	for _, hosts := range [...][]*member{f.roster.draining, f.roster.restless} {
+		for _, m := range hosts {
+			switch {
+			case m.State != Closed && m.State != Releasing:
+			case m.Cause == CauseRoom:
+				f.held.until = f.now.Add(heldFor)
+			case m.Cause == CauseGrow && len(f.held.agents) > 0:
+				f.held.agentsUntil = f.now.Add(heldFor)
+			}
+		}
 	}
 }
 

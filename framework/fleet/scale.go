@@ -14,6 +14,7 @@ func (f *Fleet) scale() {
 	if !f.fresh() {
 		return
 	}
+	f.keepOn()
 	f.reopen()
 	f.closeSurplus()
 	f.closeUseless()
@@ -45,7 +46,7 @@ func (f *Fleet) reopen() {
 				return
 			}
 			m := h[0].m
-			if !p.suitsAny(m) {
+			if !p.suitsAny(m) || m.Cause == CauseRoom && f.holds(&p.first) {
 				continue
 			}
 			f.set(m, m.opened(), "needed again")

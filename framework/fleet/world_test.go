@@ -361,7 +361,7 @@ func (w *world) reopenable() (names []string) {
 	w.fleet.now = w.now
 	p := w.fleet.plan()
 	for _, m := range w.fleet.order {
-		if m.State == Closed && w.fleet.reopenable(m) && p.total() > 0 && p.suitsAny(m) {
+		if m.State == Closed && w.fleet.reopenable(m) && p.total() > 0 && p.suitsAny(m) && (m.Cause != CauseRoom || !w.fleet.holds(&p.first)) {
 			names = append(names, m.Name())
 		}
 	}
