@@ -38,10 +38,10 @@ var usages = map[string]string{
  `,
 	"bswitch": `bswitch [-h] [-V] [-q queue_name] [-u user_name |-u all] [-m host_name]
                [-g job_group] [-J job_name] dest_queue [jobId |  "jobId[idxList]" ...]`,
-	"bapp":    `bapp [-h] [-V] [-l | -w] [-alloc] [application_profile ...]`,
-	"bgadd":   `bgadd [-h] [-V] [-L limit] job_group_name`,
-	"bgmod":   `bgmod [-h] [-V] [-L limit | -Ln] job_group_name`,
-	"bgdel":   `bgdel [-h] [-V] [-u user_name | -u all] job_group_name | 0
+	"bapp":  `bapp [-h] [-V] [-l | -w] [-alloc] [application_profile ...]`,
+	"bgadd": `bgadd [-h] [-V] [-L limit] job_group_name`,
+	"bgmod": `bgmod [-h] [-V] [-L limit | -Ln] job_group_name`,
+	"bgdel": `bgdel [-h] [-V] [-u user_name | -u all] job_group_name | 0
        bgdel -c job_group_name`,
 	"bjgroup": `bjgroup [-h] [-V] [-N] [-s [group_name]]`,
 	"brun":    `brun [ -h ] [ -V ] [ -f ] [ -b ] -m host_name ... jobId | "jobId[index]"`,
