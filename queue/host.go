@@ -10,6 +10,7 @@ import (
 // host is a batch host and what runs on it.
 type host struct {
 	spec    HostSpec
+	names   bareNames
 	status  HostStatus
 	closed  Closed
 	session string        // hash of the session it may rejoin with
@@ -165,7 +166,7 @@ func (q *Queue) foldHostCreated(ev *Event) error {
 	if ev.Host == nil || ev.Host.Slots < 1 || ev.Host.Slots > maxHostSlots || ev.Host.Name == "" || q.hosts[ev.Host.Name] != nil {
 		return errImpossible
 	}
-	h := &host{spec: *ev.Host, status: HostAdded, added: stampOf(ev.At), member: -1}
+	h := &host{spec: *ev.Host, names: bareNamesOf(ev.Host), status: HostAdded, added: stampOf(ev.At), member: -1}
 	q.hosts[h.spec.Name] = h
 	at, _ := slices.BinarySearchFunc(q.roll, h.spec.Name, hostByName)
 	q.roll = slices.Insert(q.roll, at, h)

@@ -4,7 +4,7 @@ package queue
 func (s *queueState) needOf(j *job) Need {
 	need := j.spec.Need
 	need.Rerunnable, need.Profile, need.HostLimit = j.rerunnable(), s.spec.Profile, s.spec.HostSlots
-	need.Hosts = bothHosts(need.Hosts, s.spec.hostList())
+	need.Hosts = bothHosts(need.Hosts, s.hosts)
 	return need
 }
 

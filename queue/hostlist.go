@@ -60,34 +60,34 @@ func parseHostLists(text string) hostLists {
 	return lists
 }
 
-// allow reports whether each of the lists allows a host.
-func (lists hostLists) allow(names ...string) bool {
-	for _, l := range lists {
-		if !l.allows(names) {
+// admits reports whether each of the lists allows a host of such names.
+func (lists hostLists) admits(names *bareNames) bool {
+	for i := range lists {
+		if !lists[i].admits(names) {
 			return false
 		}
 	}
 	return true
 }
 
-func (l *hostList) allows(names []string) bool {
-	allowed := l.named == nil
+func (l *hostList) admits(names *bareNames) bool {
+	picked := l.named == nil
 	for _, name := range names {
-		switch bare := bareHost(name); {
-		case name == "":
-		case l.barred[bare]:
-			return false
-		default:
-			allowed = allowed || l.named[bare]
+		if name == "" {
+			continue
 		}
+		if l.barred != nil && l.barred[name] {
+			return false
+		}
+		picked = picked || l.named[name]
 	}
-	return allowed
+	return picked
 }
 
-// admits reports whether the lists allow a host.
-func (lists hostLists) admits(s *HostSpec) bool {
-	return lists == nil || lists.allow(s.Name, s.Location)
-}
+// bareNames are the names by which lists know a host, without domains: its own and that of its machine.
+type bareNames [2]string
+
+func bareNamesOf(s *HostSpec) bareNames { return bareNames{bareHost(s.Name), bareHost(s.Location)} }
 
 // bareHost is a host's name without its domain: names match with or without. Addresses have none.
 func bareHost(name string) string {
@@ -99,4 +99,9 @@ func bareHost(name string) string {
 }
 
 // bothHosts are lists that allow what two do.
-func bothHosts(a, b string) string { return strings.TrimSpace(a + " " + b) }
+func bothHosts(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " " + b
+}

@@ -32,7 +32,7 @@ func (q *Queue) capacity(h *host, c *class) int {
 
 // admits says whether the jobs of the class may run on a host at all.
 func (c *class) admits(h *host) bool {
-	return c.hosted.admits(&h.spec) && (!h.spec.Revocable || c.need.Rerunnable) &&
+	return c.hosted.admits(&h.names) && (!h.spec.Revocable || c.need.Rerunnable) &&
 		(!h.spec.Elastic || h.spec.Profile == c.need.Profile)
 }
 

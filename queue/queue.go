@@ -90,7 +90,7 @@ func newQueueState(spec QueueSpec, place int) *queueState {
 	if spec.Weight > 0 {
 		s.weight = int(math.Round(spec.Weight * wholeWeight))
 	}
-	s.allows = rollOf(spec.Users)
+	s.allows, s.hosts = rollOf(spec.Users), spec.hostList()
 	return s
 }
 

@@ -106,7 +106,7 @@ func (q *Queue) countReasons(c *class) (reasons []string) {
 		switch {
 		case !c.queue.spec.UsesHost(h.spec.Name, h.spec.Location):
 			count[0]++
-		case !c.hosted.admits(&h.spec):
+		case !c.hosted.admits(&h.names):
 			count[4]++
 		case h.status != HostOK:
 			count[2]++

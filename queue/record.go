@@ -117,6 +117,7 @@ type queueState struct {
 	slots  [Unknown + 1]int // by state of their jobs
 	all    quota            // of all its jobs; without a limit, it counts what they hold
 	allows roll             // who may submit
+	hosts  string           // that its jobs may run on, as in a Need
 	denied uint64           // the pass in which a blocked job claimed what its host limit leaves
 }
 
