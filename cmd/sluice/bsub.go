@@ -36,6 +36,9 @@ func keepInput(ctx context.Context, keeper inputKeeper, path string) (name strin
 	if path == "" {
 		return "", nil
 	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		return "", lsfbridge.CannotKeep(path, errors.New("it is a pipe, which may never be written to"))
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return "", lsfbridge.CannotKeep(path, err)
