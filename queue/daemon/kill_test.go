@@ -13,6 +13,7 @@ import (
 
 	"sluice/queue"
 	"sluice/queue/journal"
+	"sluice/queue/spool"
 	"sluice/queue/wire"
 )
 
@@ -38,7 +39,11 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	d, err := Open(context.Background(), Config{Journal: j, HostURL: "unix://" + dir + "/api.sock", HostLocal: true})
+	inputs, err := spool.Open(filepath.Join(dir, "input"), spool.Limits{})
+	if err != nil {
+		return err
+	}
+	d, err := Open(context.Background(), Config{Journal: j, Inputs: inputs, HostURL: "unix://" + dir + "/api.sock", HostLocal: true})
 	if err != nil {
 		return err
 	}
@@ -230,5 +235,56 @@ func (w *worlds) serve(conn *wire.Conn, hello *wire.Hello, known map[wire.Attemp
 		case m.GetEndedAck() != nil:
 			delete(known, *m.GetEndedAck().Attempt)
 		}
+	}
+}
+
+// TestKilledDaemonKeepsInputs kills a daemon's process while clients submit jobs with input: what was acknowledged has its input, whole,
+// and nothing that was half-written is left.
+func TestKilledDaemonKeepsInputs(t *testing.T) {
+	dir := t.TempDir()
+	daemon, _ := startChild(t, dir)
+	client, err := wire.NewClient(wire.Options{API: "unix://" + filepath.Join(dir, "api.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted := make(map[string]string) // contents by name
+	for round := range 3 {
+		for n := range 30 {
+			if n == 15 {
+				go func() { _ = daemon.Process.Kill() }() // Wait below says that it was
+			}
+			content := strings.Repeat(fmt.Sprintf("%d.%d\n", round, n), 1+n*5000)
+			name, err := client.KeepInput(context.Background(), strings.NewReader(content))
+			if err != nil {
+				continue
+			}
+			if _, err := client.Submit(context.Background(), reading(name)); err == nil {
+				accepted[name] = content
+			}
+		}
+		if err := daemon.Wait(); err == nil {
+			t.Fatal("the daemon ended by itself")
+		}
+		if round < 2 {
+			daemon, _ = startChild(t, dir)
+		}
+	}
+	if len(accepted) < 45 {
+		t.Errorf("only %d submissions were acknowledged", len(accepted))
+	}
+	store, err := spool.Open(filepath.Join(dir, "input"), spool.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range accepted {
+		got := make([]byte, len(content)+1)
+		if n, size, err := store.Read(me(), name, got, 0); err != nil || string(got[:n]) != content || size != int64(len(content)) {
+			t.Errorf("of an acknowledged input of %d bytes there are %d (%v)", len(content), n, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "input", "new-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("half-written files are left: %v (%v)", left, err)
 	}
 }
