@@ -262,8 +262,8 @@ func (b *submissionBuilder) checkInteractive() error {
 		return &UsageError{Command: "bsub"}
 	case s.Array != nil:
 		return notSubmitted("A job array cannot be interactive")
-	case s.Stdin != "" || s.Stdout != "" || s.Stderr != "":
-		return notSubmitted("-" + option + ": An interactive job has no files for its input and output")
+	case s.Stdin != "":
+		return notSubmitted("-" + option + ": An interactive job reads what is typed, not a file")
 	case s.Rerunnable:
 		return notSubmitted("-" + option + ": An interactive job cannot be rerun")
 	}

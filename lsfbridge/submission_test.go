@@ -218,7 +218,7 @@ func TestSubmissionOptions(t *testing.T) {
 	}
 	for command, want := range map[string]string{
 		"-Is -J a[1-2] true": "A job array cannot be interactive. Job not submitted.",
-		"-I -o out true":     "-I: An interactive job has no files for its input and output. Job not submitted.",
+		"-I -i in true":      "-I: An interactive job reads what is typed, not a file. Job not submitted.",
 		"-Ip -r true":        "-Ip: An interactive job cannot be rerun. Job not submitted.",
 		"-IX true":           "-IX: Option is not supported. Job not submitted.",
 		"-k x true":          "-k: Option is not supported. Job not submitted.",

@@ -166,3 +166,17 @@ func openTerminal(t *testing.T) (ours, theirs *os.File) {
 	})
 	return ours, theirs
 }
+
+// TestInteractiveOutputFile has what an interactive job writes go to a file, not to its client.
+func TestInteractiveOutputFile(t *testing.T) {
+	u := newUser(t)
+	shown := u.must("bsub", "-I", "-o", "out.%J", "echo to the file")
+	if strings.Contains(shown, "to the file") {
+		t.Errorf("shown is %q", shown)
+	}
+	contains(t, u.read("out.1"), "follows:\n\nto the file\n")
+	contains(t, u.must("bsub", "-I", "-e", "err.%J", "echo shown; echo not shown >&2"), "shown\n")
+	if got := u.read("err.2"); got != "not shown\n" {
+		t.Errorf("the error file holds %q", got)
+	}
+}

@@ -128,9 +128,7 @@ func enterable(a *account, submission string) (cwd string, fd int, err error) {
 
 func (k *keeper) openStreams(p *prepared, s *wire.Start, j *job) (err error) {
 	if j.tty != nil {
-		p.stdin, p.stdout, err = j.tty.open(p.account)
-		p.stderr = p.stdout
-		return err
+		return k.openTerminal(p, s, j)
 	}
 	if err := k.openOutputs(p, s, j.key); err != nil {
 		return err
@@ -152,13 +150,38 @@ func (k *keeper) openOutputs(p *prepared, s *wire.Start, key attemptKey) (err er
 	if err != nil {
 		return err
 	}
-	switch s.GetStderr() {
-	case "":
-		p.stderr = p.stdout
-	case devNull:
+	if p.stderr = p.stdout; s.GetStderr() != "" {
+		err = k.openErrors(p, s, key)
+	}
+	return err
+}
+
+// openErrors makes stderr a stream of its own.
+func (k *keeper) openErrors(p *prepared, s *wire.Start, key attemptKey) (err error) {
+	if s.GetStderr() == devNull {
 		p.stderr, err = os.OpenFile(devNull, os.O_WRONLY, 0)
-	default:
+	} else {
 		p.errOut, p.stderr, err = newCapture(k.spoolPath(key, "err"), k.config.SpoolBytes, p.account)
+	}
+	return err
+}
+
+// openTerminal connects an interactive job with its client. What is to go to files does not go there.
+func (k *keeper) openTerminal(p *prepared, s *wire.Start, j *job) error {
+	stdin, out, err := j.tty.open(p.account)
+	if err != nil {
+		return err
+	}
+	p.stdin, p.stdout, p.stderr = stdin, out, out
+	switch {
+	case s.GetStdout() != "":
+		p.stdout, p.stderr = nil, nil
+		err = k.openOutputs(p, s, j.key)
+		if out != stdin { // nobody writes to it
+			err = errors.Join(err, out.Close())
+		}
+	case s.GetStderr() != "":
+		err = k.openErrors(p, s, j.key)
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package host
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +41,52 @@ func TestInteractivePipes(t *testing.T) {
 	defer d.mu.Unlock()
 	if got := string(d.heard[key]); got != "out\nerr\nHELLO WORLD\nend\n" || d.credit[key] != int64(len("hello world\n")) {
 		t.Errorf("heard %q, credit %d", got, d.credit[key])
+	}
+}
+
+// What an interactive job writes goes to files where it is to, and the rest to its client.
+func TestInteractiveOutputFiles(t *testing.T) {
+	d := newDaemon(t)
+	startHost(t, d)
+	dir := t.TempDir()
+	for _, way := range []int32{terminalPipes, terminalPseudo} {
+		for name, c := range map[string]struct {
+			out, err string
+			heard    []string
+		}{
+			"both in one": {out: "out\nerr\ngot word\n"},
+			"apart":       {out: "out\ngot word\n", err: "err\n"},
+			"errors":      {err: "err\n", heard: []string{"out", "got word"}},
+		} {
+			stdout, stderr := filepath.Join(dir, fmt.Sprint(name, way, ".out")), filepath.Join(dir, fmt.Sprint(name, way, ".err"))
+			key := d.begin(newStart(`echo out; echo err >&2; read word; echo got $word; exit 3`, interactive(way), func(s *wire.Start) {
+				if c.out != "" {
+					s.Stdout = stdout
+				}
+				if c.err != "" {
+					s.Stderr = stderr
+				}
+			}))
+			d.speak(key, &wire.Terminal{Credit: wire.TerminalWindow})
+			d.speak(key, &wire.Terminal{Data: []byte("word\n")})
+			if ended := d.end(key); ended.ExitCode != 3 {
+				t.Errorf("%s: %v", name, ended)
+			}
+			if c.out != "" && !strings.Contains(readFile(t, stdout), "follows:\n\n"+c.out) {
+				t.Errorf("%s: the output file holds %q", name, readFile(t, stdout))
+			}
+			if c.err != "" && readFile(t, stderr) != c.err {
+				t.Errorf("%s: the error file holds %q", name, readFile(t, stderr))
+			}
+			d.mu.Lock()
+			heard := string(d.heard[key])
+			d.mu.Unlock()
+			for _, word := range []string{"out", "got word", "err"} {
+				if strings.Contains(heard, word) != slices.Contains(c.heard, word) {
+					t.Errorf("%s: heard %q", name, heard)
+				}
+			}
+		}
 	}
 }
 
