@@ -85,6 +85,7 @@ func (a *auditor) job(j *job) {
 	s := get(a.queues, j.queue)
 	u := get(a.users, j.user)
 	u.jobs++
+	a.same(name+" is of its application", j.app == a.q.apps[j.spec.App], true)
 	a.tasks++
 	var open, placed, waiting int32
 	var count [Unknown + 1]int32
