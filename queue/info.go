@@ -195,14 +195,6 @@ func (q *Queue) SessionHash(name string) string {
 	return ""
 }
 
-// Nice is what is added to the nice value of a job's processes; 0 for a queue that is not there.
-func (q *Queue) Nice(queueName string) int {
-	if s := q.named[queueName]; s != nil {
-		return s.spec.Nice
-	}
-	return 0
-}
-
 // Queues are all queues, by priority, then as configured. Jobs whose queue is configured no more are in lost_and_found, which
 // is there only while it holds some.
 func (q *Queue) Queues() []QueueInfo {
