@@ -12,10 +12,10 @@ import (
 const (
 	// gatherEvery is between two looks at what keeps the focus from being served.
 	gatherEvery = 5 * time.Second
-	// vainFor is for how long a class that was gathered for in vain makes way for others, if they do not come to rest before. It
-	// doubles each time, up to vainMax.
-	vainFor = 30 * time.Minute
-	vainMax = 4 * time.Hour
+	// maxPatience is the most of it, see patience.
+	maxPatience = 4 * time.Minute
+	// vainMax is for how long a class that was gathered for in vain makes way for others, at most.
+	vainMax = 8 * time.Hour
 	maxVain = 1000
 )
 
@@ -74,8 +74,11 @@ func (f *Fleet) nextNeed() int {
 
 // patience is how long the focus may lack hosts before others make way for it.
 func (f *Fleet) patience() time.Duration {
-	return backoff(time.Minute, f.vain[f.focus.class].times, 4*time.Minute)
+	return backoff(time.Minute, f.vain[f.focus.class].times, maxPatience)
 }
+
+// turn is for how long hosts are gathered for the focus while others wait.
+func (f *Fleet) turn() time.Duration { return 4*f.patience() + f.cfg.ReviveMax }
 
 // gather finds out whether the focus waits only for jobs to end, or for hosts that it will never get as long as those that are there
 // stay: first idle ones make way for it, then others, and when that was in vain, it makes way for the class after it.
@@ -123,11 +126,11 @@ func (f *Fleet) gather(p *plan) {
 	if missing.left <= 0 {
 		missing.left = p.first.job // it seems to fit, but does not start
 	}
-	hopes := f.reclaim(missing, stuck)
 	if f.held.expects(kind, f.now) {
 		return // what makes way is of use only when it is gone
 	}
-	if stuck >= 4*f.patience()+f.cfg.ReviveMax || stuck >= 2*f.patience() && !hopes {
+	hopes := f.reclaim(missing, stuck)
+	if stuck >= f.turn() || stuck >= 2*f.patience() && !hopes {
 		f.giveWay(kind)
 	}
 }
@@ -144,8 +147,10 @@ func (f *Fleet) giveWay(kind class) {
 	if f.vain == nil || len(f.vain) >= maxVain {
 		f.vain = make(map[class]vain)
 	}
+	// Until then each of the others can have had as long a turn.
+	turns := min(len(f.snap.Demand), maxClasses) + 1
 	v := f.vain[kind]
-	v.until = f.now.Add(backoff(vainFor, v.times, vainMax))
+	v.until = f.now.Add(min(time.Duration(turns)*f.turn(), vainMax))
 	v.times++
 	f.vain[kind] = v
 	f.focus, f.held = focus{}, held{}
@@ -181,9 +186,17 @@ func (f *Fleet) reclaim(missing class, stuck time.Duration) bool {
 	if of.job > f.goal {
 		return false
 	}
-	busyToo := stuck >= 2*f.patience()
 	hopes := missing.left < of.left
 	yards := f.yards(missing)
+	enough := 0
+	for _, y := range yards {
+		enough += max(y.gain, 0)
+	}
+	need := lacks
+	if of.tile > 0 {
+		need -= need % of.unit // for the rest there may be a smaller host
+	}
+	busyToo := stuck >= 2*f.patience() && enough >= need
 	slices.SortStableFunc(yards, func(a, b *yard) int {
 		if a.busy != b.busy {
 			if a.busy {

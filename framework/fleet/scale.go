@@ -294,9 +294,12 @@ func (f *Fleet) closeUseless() {
 	}
 }
 
+// roomAfter is how long a job waits at most until busy hosts make room for it.
+const roomAfter = time.Minute
+
 // makeRoom closes hosts that are of no use to the first pending job, or of which it can use a part only, when the goal leaves no
-// room for hosts that suit it and those that are there do not suffice: idle ones soon, others when the job has waited for the idle
-// timeout.
+// room for hosts that suit it and those that are there do not suffice: idle ones soon, others when the job has waited for a minute (or the idle
+// timeout, if that is less).
 func (f *Fleet) makeRoom(p *plan) {
 	if !f.lacksRoom(p) {
 		return
@@ -315,7 +318,7 @@ func (f *Fleet) makeRoom(p *plan) {
 		if m.State != Open || use >= m.Spec.Slots {
 			continue
 		}
-		if waited >= f.cfg.IdleTimeout || waited >= growAfter && f.idlesFor(m, growAfter) || m.view.Used == 0 && f.useless(m) {
+		if waited >= min(f.cfg.IdleTimeout, roomAfter) || waited >= growAfter && f.idlesFor(m, growAfter) || m.view.Used == 0 && f.useless(m) {
 			chosen = append(chosen, m)
 			gain += m.Spec.Slots - use
 		}

@@ -112,11 +112,11 @@ func (w *liveWorld) play() {
 		switch {
 		case w.large != nil && w.large.number > 0 && w.placed(w.large):
 			w.cut()
-		case w.large != nil && w.now.Sub(liveStart.Add(w.large.at)) > 2*time.Hour:
+		case w.large != nil && !w.firstAt.IsZero() && w.now.Sub(w.firstAt) > 2*time.Hour:
 			w.fail("the large job, %d, starves", w.large.number)
 		case w.now.Sub(late) > w.patience() && len(w.runs) == 0:
 			w.fail("nothing has happened for %v", w.now.Sub(w.progress))
-		case w.since > (6+w.vain())*len(w.agents)*w.livePlan.fleet.HostsPerAgent+10 && w.livePlan.fleet.HostTTL == 0:
+		case w.since > (6+2*w.vain())*len(w.agents)*w.livePlan.fleet.HostsPerAgent+10 && w.livePlan.fleet.HostTTL == 0:
 			w.fail("%d hosts were launched since anything happened", w.since)
 		case w.now.Sub(liveStart) > 1000*time.Hour:
 			w.fail("it takes for ever")

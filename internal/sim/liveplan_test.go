@@ -235,7 +235,7 @@ func (p *livePlan) could(s *queue.Spec) bool {
 	for _, rack := range slices.Sorted(maps.Keys(byRack)) {
 		in := byRack[rack]
 		if slices.Sort(in); p.perRack > 0 {
-			in = in[:min(len(in), p.perRack)]
+			in = in[:min(len(in), max(1, p.perRack/p.fleet.HostsPerAgent))] // others of them may be on one agent
 		}
 		hosts = append(hosts, in...)
 	}

@@ -32,6 +32,7 @@ type liveWorld struct {
 
 	suppressed bool
 	goal       int
+	firstAt    time.Time // when the large job of a stream became the first
 	progress   time.Time // when a job started, ended or came
 	launches   int
 	since      int // launches since the last progress
@@ -121,6 +122,9 @@ func (w *liveWorld) decide() {
 	held := w.fleet.Holding()
 	w.q.Await(held.Coming)
 	hosts, delta := w.q.HostViews()
+	if d := w.q.Demand(1); w.firstAt.IsZero() && len(d) > 0 && d[0].Slots > 1 {
+		w.firstAt = w.now
+	}
 	s := queue.Snapshot{At: w.now, Load: w.q.Load(), Demand: w.q.Demand(0), Hosts: hosts, Delta: delta}
 	load := controller.Load{
 		Running: s.Load.Running, Pending: s.Load.Pending, FirstNeed: max(s.Load.FirstNeed, held.Need), Weight: s.Load.PendingWeight,
