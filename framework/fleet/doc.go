@@ -28,6 +28,10 @@
 // Supply is the slots of the hosts that are in flight (Launching, Joining) or Open. Wanted is what may still be taken: the
 // lesser of goal − supply and what the pending jobs need beyond the free slots of the supply.
 //
+// The focus is the first class of pending jobs that can not start on what is free. Where it gets no hosts though its jobs would fit on
+// empty agents, others make way for it: idle ones soon, busy ones, which are drained, where that is enough for it. A focus that was
+// gathered for in vain while others wait is passed over until each of them had its turn.
+//
 // # Invariants
 //
 //   - Capacity taken never exceeds the goal: supply after a launch ≤ goal.
@@ -40,6 +44,7 @@
 //   - A task is killed only after a snapshot that is later than the confirmed closing of its host showed the host closed
 //     and empty. (But for a task whose host the batch system does not know.)
 //   - A closed host that could serve is reopened before an offer is taken.
+//   - No job waits for ever that empty agents could run, whatever others need. (internal/sim has the test.)
 //   - Revive at most once per Config.ReviveEvery; Suppress as soon as nothing is wanted.
 //   - Nothing is launched, closed or killed on a goal older than Config.StaleAfter.
 //   - What Output.Changed holds must be durable before any effect is performed; then a restart between any two effects
