@@ -122,7 +122,7 @@ func BenchmarkBjobs(b *testing.B) {
 				b.Fatal(err)
 			}
 			call := benchCall(nil, out)
-			code, err := bjobs(b.Context(), call, fresh)
+			code, err := bjobs(b.Context(), call, fresh, fresh)
 			fresh.Close()
 			if err = errors.Join(err, call.stdout.Flush()); code != lsfDone || err != nil || out.lines != size+1 {
 				b.Fatal(code, err, out.lines)

@@ -17,11 +17,18 @@ type jobViewer interface {
 	Jobs(context.Context, wire.JobsRequest, func(queue.Job) error) error
 	Arrays(context.Context, wire.JobsRequest, func(queue.ArrayCounts) error) error
 	Cluster(context.Context) (wire.Cluster, error)
+}
+
+// nameViewer is what bjobs needs to know which names there are.
+type nameViewer interface {
 	queueViewer
 	appViewer
 }
 
-var _ jobViewer = (*wire.Client)(nil)
+var (
+	_ jobViewer  = (*wire.Client)(nil)
+	_ nameViewer = (*wire.Client)(nil)
+)
 
 func newBjobsCommand() *cobra.Command {
 	return newLSFCommand(cobra.Command{
@@ -36,10 +43,12 @@ environment Y is 255 and N is 0); 255 a job named was not found, or wrong usage.
   bjobs -p                    # pending ones and why
   bjobs -l "12[3]"            # all about one element
   bjobs -o "jobid stat exec_host run_time delimiter=','" -noheader`,
-	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) { return bjobs(ctx, c, client) })
+	}, func(ctx context.Context, c *lsfCall, client *wire.Client) (int, error) {
+		return bjobs(ctx, c, client, client)
+	})
 }
 
-func bjobs(ctx context.Context, c *lsfCall, client jobViewer) (int, error) {
+func bjobs(ctx context.Context, c *lsfCall, client jobViewer, names nameViewer) (int, error) {
 	query, err := lsfbridge.ParseJobQuery(c.args, c.env("LSB_SHORT_HOSTLIST") == "1")
 	if err != nil {
 		return c.refuse(err)
@@ -73,7 +82,7 @@ func bjobs(ctx context.Context, c *lsfCall, client jobViewer) (int, error) {
 	case len(missing) > 0:
 		return lsfFailed, nil
 	case shown == 0:
-		return c.nothing(ctx, client, query)
+		return c.nothing(ctx, names, query)
 	}
 	return lsfDone, nil
 }
@@ -113,10 +122,10 @@ func (c *lsfCall) showArrays(ctx context.Context, client jobViewer, query *lsfbr
 }
 
 // nothing says why there is nothing to show: because a name is unknown, or because there is none such.
-func (c *lsfCall) nothing(ctx context.Context, client jobViewer, query *lsfbridge.JobQuery) (int, error) {
+func (c *lsfCall) nothing(ctx context.Context, names nameViewer, query *lsfbridge.JobQuery) (int, error) {
 	text := query.NoneFound()
 	if name := query.Filter.Queue; name != "" {
-		queues, err := client.Queues(ctx)
+		queues, err := names.Queues(ctx)
 		if err != nil {
 			return c.fail(err)
 		}
@@ -125,7 +134,7 @@ func (c *lsfCall) nothing(ctx context.Context, client jobViewer, query *lsfbridg
 		}
 	}
 	if name := query.Filter.Host; name != "" {
-		hosts, err := client.Hosts(ctx)
+		hosts, err := names.Hosts(ctx)
 		if err != nil {
 			return c.fail(err)
 		}
@@ -134,7 +143,7 @@ func (c *lsfCall) nothing(ctx context.Context, client jobViewer, query *lsfbridg
 		}
 	}
 	if name := query.Filter.App; name != "" {
-		apps, err := client.Apps(ctx)
+		apps, err := names.Apps(ctx)
 		if err != nil {
 			return c.fail(err)
 		}

@@ -190,7 +190,7 @@ func dispatch(t *testing.T, c *lsfCall, f *fakeDaemon, env map[string]string) (i
 		}
 		return bsub(ctx, c, place, f)
 	case "bjobs":
-		return bjobs(ctx, c, f)
+		return bjobs(ctx, c, f, f)
 	case "bkill":
 		return control(ctx, c, wire.Kill, f)
 	case "bstop":
