@@ -33,12 +33,15 @@ func (b *fakeBatch) Poll(ctx context.Context) (queue.Snapshot, error) {
 }
 
 // fakeFleet notes the goals that it is given.
-type fakeFleet struct{ goals []int }
+type fakeFleet struct {
+	goals []int
+	need  int
+}
 
 func (b *fakeBatch) Await(context.Context, int) error { return nil }
 
 func (f *fakeFleet) SetGoal(goal int, _ queue.Snapshot) { f.goals = append(f.goals, goal) }
-func (f *fakeFleet) Supply() fleet.Holding              { return fleet.Holding{} }
+func (f *fakeFleet) Supply() fleet.Holding              { return fleet.Holding{Need: f.need} }
 func (f *fakeFleet) last() int                          { return f.goals[len(f.goals)-1] }
 
 func newTestLoop(t *testing.T, batch *fakeBatch) (*loop, *fakeFleet) {
@@ -85,6 +88,23 @@ func TestFailedPollHolds(t *testing.T) {
 		l.step(t.Context())
 		if fleet.last() != 0 {
 			t.Errorf("goal %d without jobs, want 0", fleet.last())
+		}
+	})
+}
+
+// TestGoalAllowsForTheJobGatheredFor: where the first job can not be served, the goal is enough for the one that is.
+func TestGoalAllowsForTheJobGatheredFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, fleet := newTestLoop(t, &fakeBatch{load: queue.Load{Pending: 9, FirstNeed: 1}})
+		l.step(t.Context())
+		if fleet.last() >= 8 {
+			t.Fatalf("goal %d of 9 pending slots, want a part of them", fleet.last())
+		}
+		fleet.need = 8
+		<-time.After(time.Second)
+		l.step(t.Context())
+		if fleet.last() != 8 {
+			t.Errorf("goal %d, want 8", fleet.last())
 		}
 	})
 }
