@@ -277,6 +277,9 @@ func (q *Queue) Switch(now time.Time, by Actor, id ID, queue string) error {
 	if err := to.accepts(j.spec, j.app); err != nil {
 		return err
 	}
+	if err := q.usesHosts(j.spec, &to.spec); err != nil {
+		return err
+	}
 	ev := q.record(JobQueueMoved, now)
 	ev.Job, ev.QueueName = ID{Job: id.Job}, queue
 	q.commit(ev)

@@ -1,5 +1,7 @@
 package queue
 
+import "fmt"
+
 // needOf is what the slots of a job in the queue need.
 func (s *queueState) needOf(j *job) Need {
 	need := j.spec.Need
@@ -8,11 +10,12 @@ func (s *queueState) needOf(j *job) Need {
 	return need
 }
 
-// reachable reports whether some host that a job names may be one of those that a queue uses.
-func (q *Queue) reachable(hosts string, s *QueueSpec) bool {
+// usesHosts refuses a job that names hosts of which a queue uses none.
+func (q *Queue) usesHosts(spec *Spec, s *QueueSpec) error {
 	if len(s.Hosts) == 0 {
-		return true
+		return nil
 	}
+	hosts := spec.Need.Hosts
 	for _, l := range parseHostLists(hosts) {
 		found := l.named == nil
 		for name := range l.named {
@@ -23,10 +26,10 @@ func (q *Queue) reachable(hosts string, s *QueueSpec) bool {
 			found = found || s.UsesHost(name, machine)
 		}
 		if !found {
-			return false
+			return &Error{KindInvalid, HostNotUsed, hosts, fmt.Sprintf("queue %q uses none of the hosts %q", s.Name, hosts)}
 		}
 	}
-	return true
+	return nil
 }
 
 // fitsOnHosts reports whether the queue's limit of slots on a host lets a job start at all.

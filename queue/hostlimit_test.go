@@ -122,6 +122,10 @@ func TestQueueHosts(t *testing.T) {
 			t.Errorf("a job for %s: %v", hosts, err)
 		}
 	}
+	id := submitted(t, q, now, queue.Spec{Queue: "not", Need: queue.Need{Hosts: "m1"}})
+	if err := q.Switch(now, queue.Actor{User: "ann"}, id, "some"); !errors.Is(err, &queue.Error{Code: queue.HostNotUsed}) {
+		t.Errorf("a job for m1 moves to a queue without it: %v", err)
+	}
 }
 
 // Around a job are its queue's commands as they are when it starts.

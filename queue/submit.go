@@ -130,8 +130,8 @@ func (q *Queue) fits(spec *Spec, s *queueState, a *appState) error {
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
-	if !q.reachable(spec.Need.Hosts, &s.spec) {
-		return &Error{KindInvalid, HostNotUsed, spec.Need.Hosts, fmt.Sprintf("queue %q uses none of the hosts %q", s.spec.Name, spec.Need.Hosts)}
+	if err := q.usesHosts(spec, &s.spec); err != nil {
+		return err
 	}
 	for _, t := range [...]*Terms{a.terms(), &s.spec.Terms} {
 		spec.MinSlots = max(spec.MinSlots, t.LeastJob)
