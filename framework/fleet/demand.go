@@ -293,7 +293,11 @@ func (c *class) fit(r *room) int {
 	if c.most > 0 && !r.empty || !c.suits(r.m) {
 		return 0
 	}
-	n := c.within(min(r.slots, c.left), r.m.view.Used)
+	used := r.m.view.Used
+	if r.empty {
+		used = 0 // or thought to be
+	}
+	n := c.within(min(r.slots, c.left), used)
 	if c.most > 0 {
 		n = min(n, c.most)
 	}

@@ -328,7 +328,7 @@ func (f *Fleet) slotsOn(agent *candidate, c class) int {
 	if c = c.ofOne(); !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && !c.need.wantsGPUs() && !f.cfg.GPUAgentsForCPU {
 		return 0
 	}
-	n := min(f.capacity(agent, c.need), c.left)
+	n := c.within(min(f.capacity(agent, c.need), c.left), 0)
 	if c.tile > 0 {
 		n = min(n, c.tile)
 	}

@@ -145,7 +145,7 @@ func (p *livePlan) queues(rng *rand.Rand) {
 			{Name: "high", Priority: 40, MaxSlots: one(rng, 0, 4)},
 			{Name: "fat", Priority: 30, Profile: "fat"},
 			{Name: "tiny", Priority: 35, Profile: "tiny"},
-			{Name: "low", Priority: 20, UserSlots: one(rng, 0, 3), Terms: queue.Terms{Rerunnable: true}},
+			{Name: "low", Priority: 20, UserSlots: one(rng, 0, 3), HostSlots: one(rng, 0, 0, 2), Terms: queue.Terms{Rerunnable: true}},
 		},
 		Users: []queue.UserSpec{{Name: "ann", MaxSlots: one(rng, 0, 5)}},
 	}
@@ -222,7 +222,11 @@ func (p *livePlan) could(s *queue.Spec) bool {
 	byRack := map[string][]int{}
 	best := 0
 	for _, a := range p.agents {
-		if n := p.holds(a, s, q.Profile); n > 0 {
+		n := p.holds(a, s, q.Profile)
+		if q.HostSlots > 0 {
+			n = min(n, q.HostSlots)
+		}
+		if n > 0 {
 			byRack[a.rack] = append(byRack[a.rack], n)
 			best = max(best, n)
 		}
@@ -299,8 +303,8 @@ func (p *livePlan) String() string {
 		f.SlotCPUs, f.MaxHostSlots, f.HostsPerAgent, f.GPUAgentsForCPU, f.Revocable, f.HostTTL, f.DemandDelay, f.MaxDisruption, f.IdleTimeout, f.Constraints)
 	fmt.Fprintf(&b, "backfill %t, reserve %v", p.queue.Backfill, p.queue.ReserveFor)
 	for _, q := range p.queue.Queues {
-		if q.MaxSlots > 0 || q.UserSlots > 0 {
-			fmt.Fprintf(&b, ", %s: %d slots, %d of a user", q.Name, q.MaxSlots, q.UserSlots)
+		if q.MaxSlots > 0 || q.UserSlots > 0 || q.HostSlots > 0 {
+			fmt.Fprintf(&b, ", %s: %d slots, %d of a user, %d on a host", q.Name, q.MaxSlots, q.UserSlots, q.HostSlots)
 		}
 	}
 	fmt.Fprintf(&b, ", ann: %d slots\n", p.queue.Users[0].MaxSlots)
