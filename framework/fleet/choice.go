@@ -57,9 +57,9 @@ func (f *Fleet) whyNot(p *plan, c *candidate) string {
 		return "constraint " + c.barred
 	case f.near(&c.unavailable):
 		return whyMaintenance
-	case f.agents[c.agent].until.After(f.now):
+	case c.on.until.After(f.now):
 		return whyFailures
-	case f.perAgent[c.agent] >= f.cfg.HostsPerAgent:
+	case c.on.hosts >= f.cfg.HostsPerAgent:
 		return whyHost
 	}
 	if k := f.tallies.against(c); k != nil {

@@ -19,8 +19,8 @@ type Fleet struct {
 	kinds
 
 	members  map[string]*member
-	order    []*member      // by age, so that the same inputs give the same outputs
-	perAgent map[string]int // hosts that are not Gone
+	order    []*member // by age, so that the same inputs give the same outputs
+	agents   agents
 	roster   roster
 	drains   prospects // memory of drainBusy and reopen
 	grouping grouping
@@ -47,7 +47,6 @@ type Fleet struct {
 	focus     focus
 	vain      map[class]vain
 	held      held
-	offered   offered
 	idling    bool // as of the newest goal: see futile
 	withheld  int  // see Stats
 	largest   largest
@@ -73,6 +72,7 @@ type member struct {
 	at       int   // its place there
 	command  command
 	askAt    time.Time // next explicit reconciliation; zero = none is due
+	on       *agent    // while it is not Gone
 	Host
 
 	missing  int // snapshots in a row without it
@@ -141,8 +141,8 @@ type Stats struct {
 func New(cfg Config, rng *rand.Rand, restored []Host) *Fleet {
 	f := &Fleet{
 		cfg: cfg.withDefaults(), rng: rng,
-		members: make(map[string]*member), views: make(map[string]int), perAgent: make(map[string]int), strangers: make(map[string]Update),
-		connection: connection{suppressed: true}, grouping: grouping{of: make(map[string]*candidate)}, trouble: trouble{agents: make(map[string]penalty)},
+		members: make(map[string]*member), views: make(map[string]int), agents: agents{byID: make(map[string]*agent)}, strangers: make(map[string]Update),
+		connection: connection{suppressed: true},
 	}
 	f.kinds = f.cfg.kinds()
 	slices.SortFunc(restored, func(a, b Host) int {
@@ -258,7 +258,7 @@ func (f *Fleet) add(h Host) *member {
 	f.roster.restless = append(f.roster.restless, m)
 	f.roster.smallest = min(f.roster.smallest, h.Spec.Slots)
 	if h.State != Gone {
-		f.perAgent[h.Agent]++
+		f.enter(m)
 	}
 	return m
 }
@@ -266,19 +266,20 @@ func (f *Fleet) add(h Host) *member {
 // set moves a host to a state and marks it to be written down.
 func (f *Fleet) set(m *member, s State, reason string) {
 	if s == Gone && m.State != Gone {
-		f.leaveAgent(m.Agent)
+		m.on.hosts--
+		m.on = nil
 	}
 	if s != Gone && m.State == Gone {
-		f.perAgent[m.Agent]++
+		f.enter(m)
 	}
 	m.State, m.Since, m.Reason, m.command = s, f.now, reason, command{}
 	f.touch(m)
 }
 
-func (f *Fleet) leaveAgent(agent string) {
-	if f.perAgent[agent]--; f.perAgent[agent] <= 0 {
-		delete(f.perAgent, agent)
-	}
+// enter counts a host on its agent.
+func (f *Fleet) enter(m *member) {
+	m.on = f.agent(m.Agent)
+	m.on.hosts++
 }
 
 func (f *Fleet) touch(m *member) {

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -273,12 +272,13 @@ func (f *Fleet) barredYards(c class) (yards []*yard) {
 	if len(f.tallies) == 0 {
 		return nil
 	}
-	for _, agent := range slices.Sorted(maps.Keys(f.offered.places)) {
-		o := f.offered.of(agent)
-		if f.perAgent[agent] > 0 || o.barred != "" || f.near(&o.unavailable) || f.tallies.against(o) == nil {
+	noted := slices.SortedFunc(slices.Values(f.agents.noted), func(a, b *agent) int { return cmp.Compare(a.id, b.id) })
+	for _, a := range noted {
+		o := a.known()
+		if a.hosts > 0 || o.barred != "" || f.near(&o.unavailable) || f.tallies.against(o) == nil {
 			continue
 		}
-		y := &yard{agent: agent}
+		y := &yard{agent: a.id}
 		for _, m := range f.order {
 			if m.State != Gone && f.tallies.same(o, m.Spec.Location, m.Spec.Attributes) {
 				y.add(f, m)
@@ -298,8 +298,8 @@ func (y *yard) add(f *Fleet, m *member) {
 
 // gain is how many more slots of one job of a class one host could hold in place of some on its agent.
 func (f *Fleet) gain(c class, hosts ...*member) int {
-	agent := candidate{agent: hosts[0].Agent, hostname: hosts[0].Spec.Location}
-	if o := f.offered.of(agent.agent); o != nil {
+	agent := candidate{hostname: hosts[0].Spec.Location}
+	if o := f.agents.byID[hosts[0].Agent].known(); o != nil {
 		agent.free = o.free
 	}
 	for _, m := range hosts {

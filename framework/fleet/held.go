@@ -68,11 +68,11 @@ func (f *Fleet) keptFrom(c *class, o *candidate) bool {
 	if !f.held.agentsUntil.After(f.now) || f.held.class == c.kind() {
 		return false
 	}
-	if f.held.agents[o.agent] {
+	if f.held.agents[o.on.id] {
 		return true
 	}
 	for agent := range f.held.agents {
-		if kept := f.offered.of(agent); kept != nil && f.tallies.same(kept, o.hostname, o.attributes) {
+		if kept := f.agents.byID[agent].known(); kept != nil && f.tallies.same(kept, o.hostname, o.attributes) {
 			return true
 		}
 	}

@@ -73,6 +73,6 @@ func (f *Fleet) interest() {
 		f.reviveGap = min(2*gap, f.cfg.ReviveMax)
 	}
 	f.suppressed, f.refused, f.revivedAt, f.reviveFor = false, false, f.now, wanted
-	f.offered.clear()
+	f.agents.forgetOffers()
 	f.emit(Revive{})
 }

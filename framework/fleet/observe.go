@@ -102,7 +102,7 @@ func (f *Fleet) observeInFlight(m *member) {
 	if m.joined() {
 		m.Ran = true
 		f.set(m, Open, "joined")
-		f.succeeded(m.Agent)
+		f.succeeded(m.on)
 		f.observeOpen(m)
 		return
 	}
@@ -112,10 +112,10 @@ func (f *Fleet) observeInFlight(m *member) {
 	f.cancelDrain(m)
 	switch {
 	case m.State == Joining && f.waited(m.Since) >= f.cfg.JoinTimeout:
-		f.failed(m.Agent)
+		f.failed(m.on)
 		f.close(m, CauseLate, "it did not join in time")
 	case m.State == Launching && f.waited(m.LaunchedAt) >= f.cfg.LaunchTimeout+f.cfg.LaunchTimeout/4:
-		f.failed(m.Agent)
+		f.failed(m.on)
 		f.close(m, CauseLate, "its task did not start in time")
 	}
 }

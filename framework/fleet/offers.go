@@ -29,15 +29,16 @@ type largest struct {
 
 // candidate is all the offers of one agent for one role.
 type candidate struct {
-	agent, hostname, role string
-	offers                []string
-	free                  Resources
-	reserved              bool
-	next                  *candidate // of the agent, for another role
-	attributes            map[string]string
-	unavailable           window
-	barred                string // the constraint that its agent breaks in any case
-	taken                 bool
+	on             *agent
+	hostname, role string
+	offers         []string
+	free           Resources
+	reserved       bool
+	next           *candidate // of the agent, for another role
+	attributes     map[string]string
+	unavailable    window
+	barred         string // the constraint that its agent breaks in any case
+	taken          bool
 	// Of resources that may be taken back, all but perhaps the memory, and which candidate shares the offers.
 	revocable, revocableMem bool
 	twin                    *candidate
@@ -49,7 +50,6 @@ type candidate struct {
 
 // grouping is the memory of group: what it gives is good until the next time.
 type grouping struct {
-	of         map[string]*candidate // by agent: the newest, which leads to the others
 	all        []candidate
 	candidates []*candidate
 }
@@ -80,13 +80,14 @@ func (f *Fleet) takeOffers(offers []Offer) {
 
 func (f *Fleet) group(offers []Offer) []*candidate {
 	g := &f.grouping
-	clear(g.of)
+	f.agents.round++
 	candidates, all := g.candidates[:0], slices.Grow(g.all[:0], len(offers))
 	ids := make([]string, 0, len(offers)) // effects keep them
 	for i := range offers {
 		o := &offers[i]
 		f.seeWindow(o)
-		first := g.of[o.Agent]
+		a := f.agent(o.Agent)
+		first := a.first(f.agents.round)
 		c := first
 		for c != nil && c.role != o.Role {
 			c = c.next
@@ -94,13 +95,13 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		if c == nil {
 			ids = append(ids, o.ID)
 			all = append(all, candidate{
-				agent: o.Agent, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
+				on: a, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
 				unavailable: window{from: o.UnavailableFrom, until: o.UnavailableUntil},
 				offers:      ids[len(ids)-1 : len(ids) : len(ids)],
 			})
 			c = &all[len(all)-1]
 			c.next = first
-			g.of[o.Agent] = c
+			a.newest, a.round = c, f.agents.round
 			candidates = append(candidates, c)
 		} else {
 			c.offers = append(c.offers, o.ID)
@@ -129,7 +130,7 @@ func (f *Fleet) noteOffered(candidates []*candidate) {
 		return
 	}
 	for _, c := range candidates {
-		f.offered.note(c)
+		f.agents.note(c)
 	}
 }
 
@@ -171,7 +172,7 @@ func portions(have, each float64) int {
 
 // usable says whether a host may be put on the candidate's agent now.
 func (f *Fleet) usable(c *candidate) bool {
-	return !c.taken && c.barred == "" && !f.near(&c.unavailable) && f.perAgent[c.agent] < f.cfg.HostsPerAgent && !f.agents[c.agent].until.After(f.now)
+	return !c.taken && c.barred == "" && !f.near(&c.unavailable) && c.on.hosts < f.cfg.HostsPerAgent && !c.on.until.After(f.now)
 }
 
 // allocate launches hosts for the classes in order.
@@ -321,11 +322,11 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		}
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
-	if noted := f.offered.of(c.agent); noted != nil {
+	if noted := c.on.known(); noted != nil {
 		noted.free = free.free
 	}
 	h := Host{
-		Spec: spec, Agent: c.agent, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
+		Spec: spec, Agent: c.on.id, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
 		Reason: "offer taken", RevocableMem: c.revocableMem,
 	}
 	m := f.add(h)
@@ -335,7 +336,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	c.take()
 	f.tallies.launched(c)
 	refuse := decline
-	if p.total() > 0 && f.perAgent[c.agent] < f.cfg.HostsPerAgent {
+	if p.total() > 0 && c.on.hosts < f.cfg.HostsPerAgent {
 		refuse = restFor
 	}
 	f.refused = true
@@ -366,7 +367,7 @@ func (f *Fleet) declineRest(p *plan, wanting bool, candidates []*candidate, decl
 			}
 		}
 		like += len(c.offers)
-		if until := f.agents[c.agent].until; until.After(f.now) && until.Sub(f.now) < decline {
+		if until := c.on.until; until.After(f.now) && until.Sub(f.now) < decline {
 			// The agent is to be tried again when its penalty is over.
 			f.emit(Decline{Offers: c.offers, Refuse: until.Sub(f.now)})
 			continue

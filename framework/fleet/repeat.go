@@ -34,7 +34,6 @@ func (f *Fleet) repeat() {
 		f.emit(Reconcile{Tasks: asked[:n:n]})
 		asked = asked[n:]
 	}
-	f.expire()
 }
 
 // fullReconciliation asks for every task by name, and for those that no record tells of.

@@ -17,7 +17,7 @@ func (f *Fleet) spare(candidates []*candidate, offers []Offer) []*candidate {
 		}
 	}
 	for _, c := range candidates[:len(candidates):len(candidates)] {
-		r, has := of[owner{c.agent, c.role}]
+		r, has := of[owner{c.on.id, c.role}]
 		if !has || r.CPUs <= 0 || c.free.GPUs > 0 && !f.cfg.GPUAgentsForCPU {
 			continue
 		}

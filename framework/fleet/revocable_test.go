@@ -99,7 +99,7 @@ func TestPreemptedIsNoFault(t *testing.T) {
 		out := f.Step(now, Offers{{ID: "O", Agent: "S", Free: Resources{CPUs: 1, MemMiB: 512}}})
 		f.Step(now, Result{Of: out.Effects[0]})
 		f.Step(now, Update{Task: f.Hosts()[0].Name(), Agent: "S", State: TaskFailed, Preempted: preempted})
-		if shunned := f.agents["S"].until.After(now); shunned == preempted {
+		if shunned := f.agent("S").until.After(now); shunned == preempted {
 			t.Errorf("preempted %t: shunned %t", preempted, shunned)
 		}
 	}

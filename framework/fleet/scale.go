@@ -368,8 +368,8 @@ func (f *Fleet) grow(p *plan, candidates []*candidate) {
 	}
 	blocked := make(map[string]bool)
 	for _, o := range candidates {
-		if !o.taken && !o.revocable && f.perAgent[o.agent] >= f.cfg.HostsPerAgent {
-			blocked[o.agent] = true
+		if !o.taken && !o.revocable && o.on.hosts >= f.cfg.HostsPerAgent {
+			blocked[o.on.id] = true
 		}
 	}
 	missing := p.budget

@@ -12,7 +12,6 @@ const (
 
 // trouble is what went wrong with launches. A restart forgets it.
 type trouble struct {
-	agents   map[string]penalty
 	failures int // in a row, without any host that joined
 	hold     time.Time
 	// wantedSince is since when slots have been wanted without any launch; until scarceUntil they count as scarce.
@@ -25,6 +24,9 @@ type penalty struct {
 	until    time.Time
 }
 
+// over says whether a penalty is so old that it counts no more.
+func (p *penalty) over(now time.Time) bool { return now.Sub(p.until) > penaltyMax }
+
 // diedYoung looks for the fault when a host did not live. A task that never reached its agent is not the agent's fault.
 func (f *Fleet) diedYoung(m *member, u Update) {
 	if u.Preempted {
@@ -32,18 +34,19 @@ func (f *Fleet) diedYoung(m *member, u Update) {
 	}
 	switch u.State {
 	case TaskFailed, TaskFinished, TaskError:
-		f.failed(m.Agent)
+		f.failed(m.on)
 	case TaskDropped, TaskGone:
 		f.stumble()
 	default: // somebody wanted it so
 	}
 }
 
-func (f *Fleet) failed(agent string) {
-	p := f.agents[agent]
-	p.until = f.now.Add(backoff(penaltyBase, p.failures, penaltyMax))
-	p.failures++
-	f.agents[agent] = p
+func (f *Fleet) failed(a *agent) {
+	if a.over(f.now) {
+		a.penalty = penalty{}
+	}
+	a.until = f.now.Add(backoff(penaltyBase, a.failures, penaltyMax))
+	a.failures++
 	f.stumble()
 }
 
@@ -55,15 +58,7 @@ func (f *Fleet) stumble() {
 	}
 }
 
-func (f *Fleet) succeeded(agent string) {
-	delete(f.agents, agent)
+func (f *Fleet) succeeded(a *agent) {
+	a.penalty = penalty{}
 	f.failures, f.hold = 0, time.Time{}
-}
-
-func (f *Fleet) expire() {
-	for agent, p := range f.agents {
-		if f.now.Sub(p.until) > penaltyMax {
-			delete(f.agents, agent)
-		}
-	}
 }

@@ -24,7 +24,7 @@ type world struct {
 	rng    *rand.Rand      // all that happens; rapid's own numbers are mostly small, which makes dull worlds
 	stored map[string]Host // what the driver has made durable
 
-	agents     map[string]*agent
+	agents     map[string]*machine
 	offers     map[string]Offer // outstanding
 	offerCount int
 	tasks      map[string]*task // that ran or run
@@ -49,7 +49,7 @@ type world struct {
 	crashes   int
 }
 
-type agent struct {
+type machine struct {
 	total, used Resources
 	spare       float64 // CPUs that may be taken back and are not used
 	rack        string
@@ -69,11 +69,11 @@ func newWorld(t *rapid.T, cfg Config) *world {
 	w := &world{
 		T: t, cfg: cfg.withDefaults(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), seed: seed,
 		rng:    rand.New(rand.NewPCG(seed, 2)),
-		stored: map[string]Host{}, agents: map[string]*agent{}, offers: map[string]Offer{}, tasks: map[string]*task{},
+		stored: map[string]Host{}, agents: map[string]*machine{}, offers: map[string]Offer{}, tasks: map[string]*task{},
 		filters: map[string]time.Time{}, hosts: map[string]*queue.Host{}, asked: map[string]InverseOffer{},
 	}
 	for i := range w.between(1, 6) {
-		a := &agent{up: true, hostname: fmt.Sprintf("node%d.example", i)}
+		a := &machine{up: true, hostname: fmt.Sprintf("node%d.example", i)}
 		a.total = Resources{CPUs: float64(w.between(1, 9)), MemMiB: 512 * float64(w.between(1, 16))}
 		a.total.GPUs = pick(w, []int{0, 0, 0, 2})
 		a.rack, a.spare = pick(w, []string{"a", "b", "c"}), float64(pick(w, []int{0, 0, 3}))
