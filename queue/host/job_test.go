@@ -53,8 +53,9 @@ func TestUsageIsMeasured(t *testing.T) {
 	if ended := d.run(newStart("true")); ended.MaxRssMib < 1 || ended.MaxRssMib > 6 {
 		t.Errorf("%d MiB for a shell", ended.MaxRssMib)
 	}
-	if ended := d.run(newStart("dd if=/dev/zero of=/dev/null bs=100M count=1")); ended.MaxRssMib < 100 || ended.MaxRssMib > 120 {
-		t.Errorf("%d MiB for 100 MiB", ended.MaxRssMib)
+	// Far more than the keeper has itself, also with the race detector: of less only samples tell.
+	if ended := d.run(newStart("dd if=/dev/zero of=/dev/null bs=500M count=1")); ended.MaxRssMib < 500 || ended.MaxRssMib > 550 {
+		t.Errorf("%d MiB for 500 MiB", ended.MaxRssMib)
 	}
 	// How many processes there were is only known of a job that was there when they were counted.
 	eventually(t, "all four processes of a job are counted", func() bool {
