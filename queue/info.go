@@ -128,19 +128,21 @@ func (q *Queue) AppendDemand(out []Demand, most int) []Demand {
 	before := len(out)
 	for i := range items {
 		c, n := items[i].class, items[i].n
-		k := key{c.need, c.min}
-		if pos, ok := at[k]; ok {
-			out[pos].Count += n
-			out[pos].Behind = out[pos].Behind && n == 0
-			continue
-		}
-		if most > 0 && len(out) == before+most {
-			continue
-		}
+		full := most > 0 && len(out) == before+most
 		if at != nil {
-			at[k] = len(out)
+			k := key{c.need, c.min}
+			if pos, ok := at[k]; ok {
+				out[pos].Count += n
+				out[pos].Behind = out[pos].Behind && n == 0
+				continue
+			}
+			if !full {
+				at[k] = len(out)
+			}
 		}
-		out = append(out, Demand{Need: k.need, Slots: k.slots, Count: n, Strict: !q.cfg.Backfill, Behind: n == 0})
+		if !full {
+			out = append(out, Demand{Need: c.need, Slots: c.min, Count: n, Strict: !q.cfg.Backfill, Behind: n == 0})
+		}
 	}
 	for i := range out[before:] {
 		if d := &out[before+i]; d.Behind {

@@ -99,6 +99,7 @@ type run struct {
 type userState struct {
 	name    string
 	pending int // elements, held ones included
+	mayPend int // likewise; 0 = no limit
 	jobs    int // jobs in memory
 	slots   [Unknown + 1]int
 	named   map[string]*job        // newest job of each name; the rest by nameNext

@@ -112,11 +112,13 @@ func (q *Queue) admit(spec *Spec, s *queueState, a *appState) error {
 	if most := q.cfg.MaxPending; most > 0 && q.pend+n > most {
 		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs may pend: submit again when some have started", most)}
 	}
-	pending := 0
+	pending, most := 0, 0
 	if u := q.users[spec.User]; u != nil {
-		pending = u.pending
+		pending, most = u.pending, u.mayPend
+	} else {
+		most = q.granted.of(spec.User).MaxPending
 	}
-	if most := q.granted.of(spec.User).MaxPending; most > 0 && pending+n > most {
+	if most > 0 && pending+n > most {
 		return &Error{
 			KindUnavailable, TooManyJobs, spec.User,
 			fmt.Sprintf("user %q may have %d pending jobs: submit again when some have started", spec.User, most),

@@ -93,7 +93,7 @@ func (a *allotments) of(name string) *UserSpec {
 // grant gives a user, who holds nothing yet, what the configuration says.
 func (a *allotments) grant(u *userState) {
 	s := a.of(u.name)
-	u.in, u.quotas = nil, nil
+	u.in, u.quotas, u.mayPend = nil, nil, s.MaxPending
 	if s.MaxSlots > 0 {
 		u.quotas = append(u.quotas, &quota{kind: ofUser, most: s.MaxSlots})
 	}

@@ -8,7 +8,7 @@ type agent struct {
 	hosts int // on it that are not Gone
 	penalty
 	// What it offered last for one role, since the last revive; meaningful if noted.
-	offered candidate
+	offered spot
 	noted   bool
 	// newest is its last candidate, which leads to the others, of the Step that round numbers.
 	newest *candidate
@@ -58,7 +58,7 @@ func (a *agent) first(round int) *candidate {
 }
 
 // known gives what an agent offered last; nil = nothing.
-func (a *agent) known() *candidate {
+func (a *agent) known() *spot {
 	if a == nil || !a.noted {
 		return nil
 	}
@@ -74,14 +74,13 @@ func (s *agents) note(c *candidate) {
 	} else if c.next != nil && c.free.CPUs <= a.offered.free.CPUs {
 		return
 	}
-	a.offered = *c
-	a.offered.offers, a.offered.next, a.offered.twin, a.offered.known = nil, nil, nil, false
+	a.offered = c.spot
 }
 
 // forgetOffers forgets what agents offered.
 func (s *agents) forgetOffers() {
 	for _, a := range s.noted {
-		a.offered, a.noted = candidate{}, false
+		a.offered, a.noted = spot{}, false
 	}
 	clear(s.noted)
 	s.noted = s.noted[:0]

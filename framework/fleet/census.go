@@ -18,7 +18,8 @@ func (f *Fleet) census() *census {
 	if c.valid {
 		return c
 	}
-	*c = census{valid: true, supply: f.roster.slots, closed: len(f.roster.draining), free: c.free[:0], idle: c.idle[:0]}
+	c.valid, c.planned, c.supply, c.inFlight, c.closed = true, false, f.roster.slots, 0, len(f.roster.draining)
+	c.free, c.idle = c.free[:0], c.idle[:0]
 	roomy := f.roster.roomy
 	for _, m := range f.roster.restless {
 		for len(roomy) > 0 && roomy[0].number < m.number {

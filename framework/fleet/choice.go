@@ -29,7 +29,7 @@ func (f *Fleet) pickSpread(candidates []*candidate, t tier, want, unit int, even
 	slots := 0
 	for i := range t {
 		c, n := candidates[uint32(t[i])], t.capacity(i)
-		if n < unit || !f.usable(c) || f.tallies.against(c) != nil || even && !f.tallies.even(c) {
+		if n < unit || !f.usable(c) || f.tallies.against(&c.spot) != nil || even && !f.tallies.even(&c.spot) {
 			continue
 		}
 		if n >= want {
@@ -62,7 +62,7 @@ func (f *Fleet) whyNot(p *plan, c *candidate) string {
 	case c.on.hosts >= f.cfg.HostsPerAgent:
 		return whyHost
 	}
-	if k := f.tallies.against(c); k != nil {
+	if k := f.tallies.against(&c.spot); k != nil {
 		return "constraint " + k.String()
 	}
 	for i := range min(len(p.classes), maxShapes) {

@@ -242,12 +242,14 @@ func (f *Fleet) Stats() Stats {
 }
 
 // Hosts copies the records, oldest first.
-func (f *Fleet) Hosts() []Host {
-	hosts := make([]Host, len(f.order))
-	for i, m := range f.order {
-		hosts[i] = m.Host
+func (f *Fleet) Hosts() []Host { return f.AppendHosts(make([]Host, 0, len(f.order))) }
+
+// AppendHosts appends what Hosts gives to out.
+func (f *Fleet) AppendHosts(out []Host) []Host {
+	for _, m := range f.order {
+		out = append(out, m.Host)
 	}
-	return hosts
+	return out
 }
 
 func (f *Fleet) add(h Host) *member {
@@ -306,6 +308,7 @@ func (f *Fleet) forget(m *member) {
 func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }
 
 func (f *Fleet) finish() Output {
+	f.out.Changed = slices.Grow(f.out.Changed, len(f.touched))
 	for _, m := range f.touched {
 		m.touched = false
 		if !m.forgotten {
@@ -313,7 +316,8 @@ func (f *Fleet) finish() Output {
 		}
 	}
 	out := f.out
-	f.out, f.touched = Output{}, nil
+	clear(f.touched)
+	f.out, f.touched = Output{}, f.touched[:0]
 	return out
 }
 

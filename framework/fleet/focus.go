@@ -298,7 +298,7 @@ func (y *yard) add(f *Fleet, m *member) {
 
 // gain is how many more slots of one job of a class one host could hold in place of some on its agent.
 func (f *Fleet) gain(c class, hosts ...*member) int {
-	agent := candidate{hostname: hosts[0].Spec.Location}
+	agent := spot{hostname: hosts[0].Spec.Location}
 	if o := f.agents.byID[hosts[0].Agent].known(); o != nil {
 		agent.free = o.free
 	}
@@ -324,11 +324,11 @@ func (f *Fleet) use(c class, hosts ...*member) (use int) {
 }
 
 // slotsOn is how many slots of one job of a class one host could hold with all that an agent has.
-func (f *Fleet) slotsOn(agent *candidate, c class) int {
+func (f *Fleet) slotsOn(agent *spot, c class) int {
 	if c = c.ofOne(); !c.need.allows(agent.hostname) || agent.free.GPUs > 0 && !c.need.wantsGPUs() && !f.cfg.GPUAgentsForCPU {
 		return 0
 	}
-	n := c.within(min(f.capacity(agent, c.need), c.left), 0)
+	n := c.within(min(f.capacity(&agent.free, &c.need), c.left), 0)
 	if c.tile > 0 {
 		n = min(n, c.tile)
 	}

@@ -27,18 +27,24 @@ type largest struct {
 	Resources
 }
 
-// candidate is all the offers of one agent for one role.
+// spot is where a host could be put: what one agent offers for one role.
+type spot struct {
+	hostname    string
+	attributes  map[string]string
+	free        Resources
+	unavailable window
+	barred      string // the constraint that its agent breaks in any case
+}
+
+// candidate is a spot with all the offers that make it.
 type candidate struct {
-	on             *agent
-	hostname, role string
-	offers         []string
-	free           Resources
-	reserved       bool
-	next           *candidate // of the agent, for another role
-	attributes     map[string]string
-	unavailable    window
-	barred         string // the constraint that its agent breaks in any case
-	taken          bool
+	spot
+	on       *agent
+	role     string
+	offers   []string
+	reserved bool
+	next     *candidate // of the agent, for another role
+	taken    bool
 	// Of resources that may be taken back, all but perhaps the memory, and which candidate shares the offers.
 	revocable, revocableMem bool
 	twin                    *candidate
@@ -52,6 +58,7 @@ type candidate struct {
 type grouping struct {
 	all        []candidate
 	candidates []*candidate
+	ids        []string // of the first offer of each
 }
 
 // takeOffers answers all the offers: with a launch or a decline.
@@ -81,8 +88,7 @@ func (f *Fleet) takeOffers(offers []Offer) {
 func (f *Fleet) group(offers []Offer) []*candidate {
 	g := &f.grouping
 	f.agents.round++
-	candidates, all := g.candidates[:0], slices.Grow(g.all[:0], len(offers))
-	ids := make([]string, 0, len(offers)) // effects keep them
+	candidates, all, ids := g.candidates[:0], slices.Grow(g.all[:0], len(offers)), slices.Grow(g.ids[:0], len(offers))
 	for i := range offers {
 		o := &offers[i]
 		f.seeWindow(o)
@@ -94,13 +100,12 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		}
 		if c == nil {
 			ids = append(ids, o.ID)
-			all = append(all, candidate{
-				on: a, hostname: o.Hostname, role: o.Role, attributes: o.Attributes,
-				unavailable: window{from: o.UnavailableFrom, until: o.UnavailableUntil},
-				offers:      ids[len(ids)-1 : len(ids) : len(ids)],
-			})
+			all = all[:len(all)+1]
 			c = &all[len(all)-1]
-			c.next = first
+			*c = candidate{} // filled in there: it is large
+			c.on, c.role, c.next, c.offers = a, o.Role, first, ids[len(ids)-1:len(ids):len(ids)]
+			c.hostname, c.attributes = o.Hostname, o.Attributes
+			c.unavailable.from, c.unavailable.until = o.UnavailableFrom, o.UnavailableUntil
 			a.newest, a.round = c, f.agents.round
 			candidates = append(candidates, c)
 		} else {
@@ -109,7 +114,7 @@ func (f *Fleet) group(offers []Offer) []*candidate {
 		c.free.add(o.Free)
 		c.reserved = c.reserved || o.ReservedCPUs > 0
 	}
-	g.candidates, g.all = candidates, all
+	g.candidates, g.all, g.ids = candidates, all, ids
 	ordinary := shape{memMiB: f.cfg.SlotMemMiB}
 	for _, c := range candidates {
 		if k := f.barredBy(c); k != nil {
@@ -142,26 +147,26 @@ func (r *Resources) add(o Resources) {
 	r.Ports += o.Ports
 }
 
-// capacity is how many slots of a shape the offers can hold.
-func (f *Fleet) capacity(c *candidate, s shape) int {
+// capacity is how many slots of a shape free resources can hold.
+func (f *Fleet) capacity(free *Resources, s *shape) int {
 	n, p := math.MaxInt32, f.profile(s.profile)
 	if p.MaxHostSlots > 0 {
 		n = p.MaxHostSlots
 	}
-	n = min(n, portions(c.free.CPUs, p.SlotCPUs), portions(c.free.MemMiB, float64(s.memMiB)))
+	n = min(n, portions(free.CPUs, p.SlotCPUs), portions(free.MemMiB, float64(s.memMiB)))
 	if p.SlotDiskMiB > 0 {
-		n = min(n, portions(c.free.DiskMiB, float64(p.SlotDiskMiB)))
+		n = min(n, portions(free.DiskMiB, float64(p.SlotDiskMiB)))
 	}
 	if p.SlotPorts > 0 {
-		n = min(n, c.free.Ports/p.SlotPorts)
+		n = min(n, free.Ports/p.SlotPorts)
 	}
-	return s.served(n, c.free.GPUs)
+	return s.served(n, free.GPUs)
 }
 
 // room is capacity for all of what was offered, which does not change: it is counted anew where another shape is asked for.
 func (f *Fleet) room(c *candidate, s *shape) int {
 	if !c.known || c.asked != *s {
-		c.asked, c.holds, c.known = *s, f.capacity(c, *s), true
+		c.asked, c.holds, c.known = *s, f.capacity(&c.free, s), true
 	}
 	return c.holds
 }
@@ -295,14 +300,14 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	kind := f.profile(spec.Profile)
 	spec.SlotPorts = kind.SlotPorts
 	use := Resources{}
-	free := *c
+	free := c.free
 	take := func(cl *class, n int) {
 		part := Resources{
 			CPUs: float64(n) * kind.SlotCPUs, MemMiB: float64(n * cl.need.memMiB),
 			DiskMiB: float64(n * kind.SlotDiskMiB), GPUs: cl.need.gpusFor(n), Ports: n * kind.SlotPorts,
 		}
 		use.add(part)
-		free.free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs, Ports: -part.Ports})
+		free.add(Resources{CPUs: -part.CPUs, MemMiB: -part.MemMiB, DiskMiB: -part.DiskMiB, GPUs: -part.GPUs, Ports: -part.Ports})
 		spec.Slots += n
 		cl.left -= min(n, cl.left)
 		p.budget -= n
@@ -313,7 +318,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		if cl.most > 0 || !cl.need.allows(c.hostname) || !c.kind(cl.need) || cl.need.profile != spec.Profile {
 			continue
 		}
-		more := cl.within(min(f.capacity(&free, cl.need), cl.left, p.budget-p.classes[i].left), 0)
+		more := cl.within(min(f.capacity(&free, &cl.need), cl.left, p.budget-p.classes[i].left), 0)
 		if kind.MaxHostSlots > 0 {
 			more = min(more, kind.MaxHostSlots-spec.Slots)
 		}
@@ -323,7 +328,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 	}
 	spec.MemMiB, spec.GPUs = int(use.MemMiB), use.GPUs
 	if noted := c.on.known(); noted != nil {
-		noted.free = free.free
+		noted.free = free
 	}
 	h := Host{
 		Spec: spec, Agent: c.on.id, Role: c.role, Resources: use, State: Launching, Since: f.now, LaunchedAt: f.now,
@@ -340,7 +345,7 @@ func (f *Fleet) launch(p *plan, i int, c *candidate, n int, decline time.Duratio
 		refuse = restFor
 	}
 	f.refused = true
-	f.emit(Launch{Host: h, Offers: c.offers, Refuse: refuse})
+	f.emit(Launch{Host: h, Offers: slices.Clone(c.offers), Refuse: refuse})
 }
 
 // newName makes a name that was never used: names are task ids, and those must be unique for ever.
@@ -369,7 +374,7 @@ func (f *Fleet) declineRest(p *plan, wanting bool, candidates []*candidate, decl
 		like += len(c.offers)
 		if until := c.on.until; until.After(f.now) && until.Sub(f.now) < decline {
 			// The agent is to be tried again when its penalty is over.
-			f.emit(Decline{Offers: c.offers, Refuse: until.Sub(f.now)})
+			f.emit(Decline{Offers: slices.Clone(c.offers), Refuse: until.Sub(f.now)})
 			continue
 		}
 		rest = append(rest, c.offers...)

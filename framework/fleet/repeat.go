@@ -26,6 +26,9 @@ func (f *Fleet) repeat() {
 		if !m.askAt.IsZero() && !m.askAt.After(f.now) {
 			m.askAt = f.now.Add(backoff(time.Second, m.asks, maxAskWait))
 			m.asks++
+			if asked == nil {
+				asked = make([]TaskRef, 0, len(f.roster.restless))
+			}
 			asked = append(asked, TaskRef{Task: m.Name(), Agent: m.Agent})
 		}
 	}

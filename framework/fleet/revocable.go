@@ -49,5 +49,5 @@ func (c *candidate) kind(s shape) bool { return !c.revocable || s.rerunnable }
 // narrow says that a host of n slots on resources that may be taken back would keep a larger one off its agent that a job has long
 // been waiting for.
 func (f *Fleet) narrow(c *candidate, s shape, n int) bool {
-	return s == f.focus.class.need && f.now.Sub(f.focus.since) >= f.patience() && f.capacity(c.twin, s) > n
+	return s == f.focus.class.need && f.now.Sub(f.focus.since) >= f.patience() && f.capacity(&c.twin.free, &s) > n
 }

@@ -349,7 +349,7 @@ func (f *Fleet) lacksRoom(p *plan) bool {
 
 // plausible says whether an agent seen so far could hold a job of the class; without any offer yet, that it may.
 func (f *Fleet) plausible(c class) bool {
-	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit <= f.capacity(&candidate{free: f.largest.Resources}, c.need)
+	return f.largest.slots == 0 || c.unit <= f.largest.slots && c.unit <= f.capacity(&f.largest.Resources, &c.need)
 }
 
 // growAfter is how long a host must have been idle, and a job pending that can not use it, before it makes way for a larger

@@ -71,7 +71,7 @@ func (t tallies) launched(c *candidate) {
 }
 
 // against gives the first constraint that another host on the candidate's agent would break; nil = none.
-func (t tallies) against(c *candidate) *Constraint {
+func (t tallies) against(c *spot) *Constraint {
 	for i := range t {
 		if value, has := t[i].of(c.hostname, c.attributes); !has || !t[i].allows(value) {
 			return t[i].Constraint
@@ -81,7 +81,7 @@ func (t tallies) against(c *candidate) *Constraint {
 }
 
 // same says whether an agent has the value of the candidate's in anything that hosts are spread over.
-func (t tallies) same(c *candidate, hostname string, attributes map[string]string) bool {
+func (t tallies) same(c *spot, hostname string, attributes map[string]string) bool {
 	for i := range t {
 		value, has := t[i].of(c.hostname, c.attributes)
 		other, also := t[i].of(hostname, attributes)
@@ -108,7 +108,7 @@ func (t *tally) allows(value string) bool {
 }
 
 // even says whether the candidate has, of all that are grouped by, a value with the fewest hosts: those are filled first.
-func (t tallies) even(c *candidate) bool {
+func (t tallies) even(c *spot) bool {
 	for i := range t {
 		if t[i].operator != opGroupBy {
 			continue

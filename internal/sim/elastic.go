@@ -31,6 +31,7 @@ type elastic struct {
 	suppressed bool
 	offers     []fleet.Offer // memory of offer
 	heard      []news        // memory of step
+	known      []fleet.Host  // memory of reconcile
 	goal       int
 	rng        *rand.Rand    // of join delays
 	busy       bool          // the last step had effects: look again
@@ -298,10 +299,10 @@ func (e *elastic) reconcile(r fleet.Reconcile) {
 	if len(r.Tasks) > 0 {
 		return
 	}
-	hosts := e.fleet.Hosts()
-	for i := range hosts {
-		if name := hosts[i].Name(); e.tasks[name] != nil {
-			e.tell(fleet.TaskRef{Task: name, Agent: hosts[i].Agent}, e.stateOf(name))
+	e.known = e.fleet.AppendHosts(e.known[:0])
+	for i := range e.known {
+		if h := &e.known[i]; e.tasks[h.Spec.Name] != nil {
+			e.tell(fleet.TaskRef{Task: h.Spec.Name, Agent: h.Agent}, e.stateOf(h.Spec.Name))
 		}
 	}
 }
