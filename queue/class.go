@@ -260,9 +260,28 @@ func lengthClass(limit time.Duration) int {
 
 const maxIdleClasses = 1024
 
+// memo is the class looked up last, and what its job had that decides on the class: jobs that come one after the other are often alike.
+type memo struct {
+	spec  *Spec
+	queue *queueState
+	user  *userState
+	group *group // the nearest one with a limit
+	class *class
+}
+
 // classOf finds or makes a job's class.
 func (q *Queue) classOf(j *job) *class {
-	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, group: j.group.limited()}
+	group := j.group.limited()
+	if m := &q.memo; m.spec == j.spec && m.queue == j.queue && m.user == j.user && m.group == group {
+		return m.class
+	}
+	c := q.classFor(j, group)
+	q.memo = memo{spec: j.spec, queue: j.queue, user: j.user, group: group, class: c}
+	return c
+}
+
+func (q *Queue) classFor(j *job, group *group) *class {
+	key := classKey{queue: j.queue, priority: j.spec.Priority, min: j.spec.MinSlots, max: j.spec.MaxSlots, group: group}
 	key.need = j.queue.needOf(j)
 	for _, most := range [...]int{j.app.terms().JobSlots, j.queue.spec.JobSlots, q.cfg.MaxJobSlots} {
 		if most > 0 {
@@ -275,8 +294,8 @@ func (q *Queue) classOf(j *job) *class {
 	if q.cfg.Backfill {
 		key.length = lengthClass(runLimit(j))
 	}
-	if q.memo != nil && q.memo.classKey == key {
-		return q.memo
+	if last := q.memo.class; last != nil && last.classKey == key {
+		return last
 	}
 	c := q.classes[key]
 	if c == nil {
@@ -285,7 +304,6 @@ func (q *Queue) classOf(j *job) *class {
 		c.late.less = entry.before
 		q.classes[key] = c
 	}
-	q.memo = c
 	return c
 }
 

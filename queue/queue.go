@@ -46,7 +46,7 @@ type Queue struct {
 
 	classes   map[classKey]*class
 	live      []*class // those with something to start
-	memo      *class   // the class looked up last
+	memo      memo
 	pass      pass
 	eligibles []eligible // memory of AppendDemand
 	dirty     bool

@@ -27,7 +27,7 @@ func (q *Queue) Reconfigure(cfg Config) error {
 	for _, u := range q.users {
 		q.granted.grant(u)
 	}
-	q.classes, q.live, q.memo, q.dirty = map[classKey]*class{}, nil, nil, true
+	q.classes, q.live, q.memo, q.dirty = map[classKey]*class{}, nil, memo{}, true
 	for _, h := range q.hosts {
 		h.held = nil
 	}

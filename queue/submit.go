@@ -112,12 +112,7 @@ func (q *Queue) admit(spec *Spec, s *queueState, a *appState) error {
 	if most := q.cfg.MaxPending; most > 0 && q.pend+n > most {
 		return &Error{KindUnavailable, TooManyJobs, "", fmt.Sprintf("%d jobs may pend: submit again when some have started", most)}
 	}
-	pending, most := 0, 0
-	if u := q.users[spec.User]; u != nil {
-		pending, most = u.pending, u.mayPend
-	} else {
-		most = q.granted.of(spec.User).MaxPending
-	}
+	pending, most := q.pendingOf(spec.User)
 	if most > 0 && pending+n > most {
 		return &Error{
 			KindUnavailable, TooManyJobs, spec.User,
@@ -125,6 +120,14 @@ func (q *Queue) admit(spec *Spec, s *queueState, a *appState) error {
 		}
 	}
 	return nil
+}
+
+// pendingOf is how many elements of a user pend, and how many may; 0 = no limit.
+func (q *Queue) pendingOf(user string) (pending, most int) {
+	if u := q.users[user]; u != nil {
+		return u.pending, u.mayPend
+	}
+	return 0, q.granted.of(user).MaxPending
 }
 
 // fits checks a spec, and brings its slots within what jobs may have.

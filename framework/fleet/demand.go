@@ -56,7 +56,7 @@ func (s *shape) served(slots, gpus int) int {
 	return slots
 }
 
-func (f *Fleet) classOf(d queue.Demand) class {
+func (f *Fleet) classOf(d *queue.Demand) class {
 	c := class{
 		need: shape{
 			memMiB: max(d.Need.MemMiB, f.profile(d.Need.Profile).SlotMemMiB), gpus: d.Need.GPUs, hosts: d.Need.Hosts,
@@ -137,7 +137,9 @@ func (f *Fleet) setAgainst(p *plan, supply int, free []room) {
 	}
 	free = slices.Clone(free)
 	missing := 0
-	for _, d := range f.demand() {
+	demand := f.demand()
+	for i := range demand {
+		d := &demand[i]
 		c := f.classOf(d)
 		rest := f.restOf(&c, free, p.first.unit != 0)
 		free = c.settle(free)
@@ -185,10 +187,13 @@ func (p *plan) heldFor(f *Fleet) int {
 // them: too many are in use by others, and no later job may pass. They are better left with Mesos until enough have become
 // free. Not so where Mesos had less to give than the goal: then what can be had is gathered.
 func (f *Fleet) futile(supply int, free []room) bool {
-	if len(f.snap.Demand) == 0 || f.scarceUntil.After(f.now) || f.isVain(f.snap.Demand[0]) {
+	if len(f.snap.Demand) == 0 || f.scarceUntil.After(f.now) {
 		return false
 	}
-	d := f.snap.Demand[0]
+	d := &f.snap.Demand[0]
+	if f.isVain(*d) {
+		return false
+	}
 	if !d.Strict || d.Need.OneHost || d.Need.PerHost > 0 || d.Need.Exclusive || d.Need.HostLimit > 0 || d.Need.Hosts != "" || d.Need.WantsGPUs() {
 		return false
 	}
@@ -337,8 +342,8 @@ func (s shape) allows(names ...string) bool { return queue.HostsAllow(s.hosts, n
 // useless says that no pending job could run on m, though some are pending.
 func (f *Fleet) useless(m *member) bool {
 	demand := f.demand()
-	for _, d := range demand {
-		if c := f.classOf(d); c.suits(m) {
+	for i := range demand {
+		if c := f.classOf(&demand[i]); c.suits(m) {
 			return false
 		}
 	}

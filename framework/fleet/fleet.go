@@ -166,7 +166,7 @@ func (f *Fleet) Step(now time.Time, in Input) Output {
 	f.counted.valid = false
 	switch in := in.(type) {
 	case Goal:
-		f.takeGoal(in)
+		f.takeGoal(&in)
 		f.maintain()
 		f.retire()
 		f.scale()

@@ -60,7 +60,7 @@ func (f *Fleet) demand() []queue.Demand {
 }
 
 func (f *Fleet) isVain(d queue.Demand) bool {
-	return len(f.vain) > 0 && f.vain[f.classOf(d).kind()].until.After(f.now)
+	return len(f.vain) > 0 && f.vain[f.classOf(&d).kind()].until.After(f.now)
 }
 
 // nextNeed is the slots of the first pending job that is not vain.
@@ -136,7 +136,7 @@ func (f *Fleet) gather(p *plan) {
 
 // giveWay makes the focus vain, if others wait. If they all are vain, it is their turn again.
 func (f *Fleet) giveWay(kind class) {
-	waits := func(d queue.Demand) bool { return f.classOf(d).kind() != kind }
+	waits := func(d queue.Demand) bool { return f.classOf(&d).kind() != kind }
 	if !slices.ContainsFunc(f.snap.Demand, waits) {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // minMissing is the snapshots in a row that must lack a host before that is believed: one bad poll is no reason to act.
 const minMissing = 3
 
-func (f *Fleet) takeGoal(g Goal) {
+func (f *Fleet) takeGoal(g *Goal) {
 	if f.hasGoal && g.Snapshot.At.Before(f.snap.At) {
 		return
 	}
