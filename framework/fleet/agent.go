@@ -80,7 +80,7 @@ func (s *agents) note(c *candidate) {
 // forgetOffers forgets what agents offered.
 func (s *agents) forgetOffers() {
 	for _, a := range s.noted {
-		a.offered, a.noted = spot{}, false
+		a.noted = false
 	}
 	clear(s.noted)
 	s.noted = s.noted[:0]

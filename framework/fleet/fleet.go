@@ -308,16 +308,20 @@ func (f *Fleet) forget(m *member) {
 func (f *Fleet) emit(e Effect) { f.out.Effects = append(f.out.Effects, e) }
 
 func (f *Fleet) finish() Output {
-	f.out.Changed = slices.Grow(f.out.Changed, len(f.touched))
+	out := f.out
+	f.out = Output{}
+	if len(f.touched) == 0 {
+		return out
+	}
+	out.Changed = make([]Host, 0, len(f.touched))
 	for _, m := range f.touched {
 		m.touched = false
 		if !m.forgotten {
-			f.out.Changed = append(f.out.Changed, m.Host)
+			out.Changed = append(out.Changed, m.Host)
 		}
 	}
-	out := f.out
 	clear(f.touched)
-	f.out, f.touched = Output{}, f.touched[:0]
+	f.touched = f.touched[:0]
 	return out
 }
 

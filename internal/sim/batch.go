@@ -90,9 +90,7 @@ func (b *batch) submit(now time.Duration) error {
 // schedule lets the queue start what it can.
 func (b *batch) schedule(now time.Duration) {
 	at := date(now)
-	if wake := b.q.NextWake(); !wake.IsZero() && !wake.After(at) {
-		b.q.Tick(at)
-	}
+	b.q.Tick(at)
 	started := b.q.Schedule(at)
 	b.events = b.q.Take(b.events[:0])
 	if started == 0 {

@@ -146,7 +146,7 @@ func (m *meter) end(now time.Duration, j *Job, started time.Duration) {
 func (m *meter) decided(now time.Duration, load *controller.Load, goal int) {
 	n := float64(load.Running + load.Pending)
 	m.peakSupply = max(m.peakSupply, load.Supply)
-	m.peakNeed = math.Max(m.peakNeed, math.Max(n*m.setpoint, float64(load.FirstNeed)))
+	m.peakNeed = max(m.peakNeed, n*m.setpoint, float64(load.FirstNeed))
 	if goal != m.goal {
 		direction := 1
 		if goal < m.goal {
