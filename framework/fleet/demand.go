@@ -238,12 +238,13 @@ func roomOf(m *member) room {
 }
 
 // ofOne is what is missing for one job of the class on no host at all.
-func (c class) ofOne() class {
-	c.left = c.job
+func (c *class) ofOne() class {
+	one := *c
+	one.left = c.job
 	if c.tile > 0 {
-		c.tile = c.unit
+		one.tile = c.unit
 	}
-	return c
+	return one
 }
 
 // restOf is what one job of a class that is spread evenly still lacks, if that is only a host for its rest: that may be a smaller one. For
@@ -331,13 +332,13 @@ func (c *class) within(n, used int) int {
 
 // suits says whether an empty host could run a job of the class.
 func (c *class) suits(m *member) bool {
-	s := m.Spec
+	s := &m.Spec
 	return s.Slots >= c.least() && s.MemMiB >= c.least()*c.need.memMiB && s.GPUs >= c.need.gpusFor(c.least()) &&
 		c.need.allows(s.Name, s.Location) && (!s.Revocable || c.need.rerunnable) && s.Profile == c.need.profile
 }
 
 // allows says whether a host of one of the names may be used.
-func (s shape) allows(names ...string) bool { return queue.HostsAllow(s.hosts, names...) }
+func (s *shape) allows(names ...string) bool { return s.hosts == "" || queue.HostsAllow(s.hosts, names...) }
 
 // useless says that no pending job could run on m, though some are pending.
 func (f *Fleet) useless(m *member) bool {

@@ -52,7 +52,7 @@ func TestNamesWithAndWithoutDomain(t *testing.T) {
 		{"n2,n3", "n1", false},
 		{"n1", "", false},
 	} {
-		if got := (shape{hosts: tt.hosts}).allows(tt.name); got != tt.want {
+		if got := (&shape{hosts: tt.hosts}).allows(tt.name); got != tt.want {
 			t.Errorf("%q allows %q: %t", tt.hosts, tt.name, got)
 		}
 	}

@@ -37,10 +37,10 @@ type vain struct {
 }
 
 // kind is what stays of a class when its jobs come and go.
-func (c class) kind() class {
-	c = c.ofOne()
-	c.left = 0
-	return c
+func (c *class) kind() class {
+	k := c.ofOne()
+	k.left = 0
+	return k
 }
 
 // demand is what the pending jobs need, without those of vain classes; these leave room within limits for those behind them.
@@ -60,7 +60,11 @@ func (f *Fleet) demand() []queue.Demand {
 }
 
 func (f *Fleet) isVain(d queue.Demand) bool {
-	return len(f.vain) > 0 && f.vain[f.classOf(&d).kind()].until.After(f.now)
+	if len(f.vain) == 0 {
+		return false
+	}
+	c := f.classOf(&d)
+	return f.vain[c.kind()].until.After(f.now)
 }
 
 // nextNeed is the slots of the first pending job that is not vain.
@@ -136,7 +140,10 @@ func (f *Fleet) gather(p *plan) {
 
 // giveWay makes the focus vain, if others wait. If they all are vain, it is their turn again.
 func (f *Fleet) giveWay(kind class) {
-	waits := func(d queue.Demand) bool { return f.classOf(&d).kind() != kind }
+	waits := func(d queue.Demand) bool {
+		c := f.classOf(&d)
+		return c.kind() != kind
+	}
 	if !slices.ContainsFunc(f.snap.Demand, waits) {
 		return
 	}

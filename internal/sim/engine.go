@@ -133,10 +133,11 @@ func (e *engine) run() error {
 // comes, a host joins, the queue or the fleet has to look again. Until then a
 // decision changes something only where the goal does.
 func (e *engine) quiet() time.Duration {
-	if e.batch.changed || e.done() {
-		return 0
+	at := e.fleet.quiet(e.goal)
+	if at == 0 || e.batch.changed || e.done() {
+		return 0 // most often
 	}
-	at := min(e.batch.nextEnd(), e.batch.nextWake(), e.fleet.next(), e.nextSubmit(), e.losses.next, e.fleet.quiet(e.goal))
+	at = min(at, e.batch.nextEnd(), e.batch.nextWake(), e.fleet.next(), e.nextSubmit(), e.losses.next)
 	if e.cfg.Until > 0 {
 		at = min(at, e.cfg.Until)
 	}
