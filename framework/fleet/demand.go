@@ -338,7 +338,9 @@ func (c *class) suits(m *member) bool {
 }
 
 // allows says whether a host of one of the names may be used.
-func (s *shape) allows(names ...string) bool { return s.hosts == "" || queue.HostsAllow(s.hosts, names...) }
+func (s *shape) allows(names ...string) bool {
+	return s.hosts == "" || queue.HostsAllow(s.hosts, names...)
+}
 
 // useless says that no pending job could run on m, though some are pending.
 func (f *Fleet) useless(m *member) bool {
