@@ -19,45 +19,31 @@ func TestOutputAndHistory(t *testing.T) {
 	work := shortTempDir(t)
 	s.start("127.0.0.1:0")
 	address := listenAddress(t, s)
-	lsf := func(args ...string) (string, error) {
-		cmd := sluice(t, args...)
-		cmd.Env = append(cmd.Env, wire.EnvAPI+"="+s.client.API())
-		out, err := cmd.Output()
-		return string(out), err
-	}
-	must := func(args ...string) string {
-		t.Helper()
-		out, err := lsf(args...)
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-		return out
-	}
-	must("bsub", "-J", "talk", "-e", filepath.Join(work, "err"),
+	s.must("bsub", "-J", "talk", "-e", filepath.Join(work, "err"),
 		"echo hello; echo oops >&2; until [ -e "+work+"/go ]; do sleep 0.05; done; head -c 300000 /dev/zero | tr '\\0' x; until [ -e "+work+"/end ]; do sleep 0.05; done; exit 3")
 	want := "<< output from stdout >>\nhello\n<< output from stderr >>\noops\n"
-	eventually(t, "the job speaks", func() bool { out, err := lsf("bpeek", "1"); return err == nil && out == want })
-	if out := must("bpeek"); out != want {
+	eventually(t, "the job speaks", func() bool { out, err := s.lsf("bpeek", "1"); return err == nil && out == want })
+	if out := s.must("bpeek"); out != want {
 		t.Errorf("bpeek of the newest job: %q", out)
 	}
 	if err := os.WriteFile(filepath.Join(work, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the job writes much", func() bool {
-		out, err := lsf("bpeek", "-J", "talk")
+		out, err := s.lsf("bpeek", "-J", "talk")
 		return err == nil && strings.Count(out, "x") == 300_000
 	})
-	if out := must("brequeue", "1"); out != "Job <1> is being requeued \n" {
+	if out := s.must("brequeue", "1"); out != "Job <1> is being requeued \n" {
 		t.Errorf("brequeue: %q", out)
 	}
 	eventually(t, "the job runs again", func() bool {
-		job, err := lsf("bjobs", "-noheader", "-o", "stat", "1")
-		out, peekErr := lsf("bpeek", "1")
+		job, err := s.lsf("bjobs", "-noheader", "-o", "stat", "1")
+		out, peekErr := s.lsf("bpeek", "1")
 		return err == nil && job == "RUN\n" && peekErr == nil && strings.Contains(out, "hello")
 	})
 	s.kill()
 	s.start(address)
-	eventually(t, "the host is back", func() bool { _, err := lsf("bpeek", "1"); return err == nil })
+	eventually(t, "the host is back", func() bool { _, err := s.lsf("bpeek", "1"); return err == nil })
 	follow := sluice(t, "bpeek", "-f", "1")
 	follow.Env = append(follow.Env, wire.EnvAPI+"="+s.client.API())
 	output, err := follow.StdoutPipe()
@@ -84,7 +70,7 @@ func TestOutputAndHistory(t *testing.T) {
 	}
 	eventually(t, "the job ends", func() bool { return s.states()[queue.Exited] == 1 })
 
-	past := must("bhist", "-l", "1")
+	past := s.must("bhist", "-l", "1")
 	for _, text := range []string{
 		"Job <1>, Job Name <talk>", "to Queue <normal>", "Signal <REQUEUE_PEND>", "Pending: Job has been requeued;", "Exited with exit code 3.",
 	} {
@@ -95,7 +81,7 @@ func TestOutputAndHistory(t *testing.T) {
 	if strings.Count(past, "Dispatched to") != 2 {
 		t.Errorf("want two starts in\n%s", past)
 	}
-	if out := must("bacct", "-e"); !strings.Contains(out, "Total number of exited jobs:     1\n") {
+	if out := s.must("bacct", "-e"); !strings.Contains(out, "Total number of exited jobs:     1\n") {
 		t.Errorf("bacct:\n%s", out)
 	}
 }

@@ -31,39 +31,25 @@ func TestReconfigureAndKill(t *testing.T) {
 	s.more = []string{"--conf-dir", conf, "--min-slots", "4"}
 	s.start("127.0.0.1:0")
 	address := listenAddress(t, s)
-	lsf := func(args ...string) (string, error) {
-		cmd := sluice(t, args...)
-		cmd.Env = append(cmd.Env, wire.EnvAPI+"="+s.client.API())
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	must := func(args ...string) string {
-		t.Helper()
-		out, err := lsf(args...)
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-		return out
-	}
 	gate := filepath.Join(t.TempDir(), "go")
 	wait := "until [ -e " + gate + " ]; do sleep 0.05; done"
-	must("bsub", "-q", "night", wait)
-	must("bsub", "-q", "night", wait)
-	must("bsub", "-q", "normal", wait)
+	s.must("bsub", "-q", "night", wait)
+	s.must("bsub", "-q", "night", wait)
+	s.must("bsub", "-q", "normal", wait)
 	eventually(t, "as many run as may", func() bool { c := s.states(); return c[queue.Running] == 2 && c[queue.Pending] == 1 })
 
 	write(one+one, "night", 2, "late", 3) // normal is gone with a job that runs
-	must("badmin", "reconfig")
+	s.must("badmin", "reconfig")
 	eventually(t, "the raised limit lets another one run", func() bool { return s.states()[queue.Running] == 3 })
-	hosts := must("bjobs", "-u", "all", "-noheader", "-o", "jobid stat exec_host")
+	hosts := s.must("bjobs", "-u", "all", "-noheader", "-o", "jobid stat exec_host")
 
 	s.kill()
 	s.start(address)
 	eventually(t, "the jobs run where they ran", func() bool {
-		out, err := lsf("bjobs", "-u", "all", "-noheader", "-o", "jobid stat exec_host")
+		out, err := s.lsf("bjobs", "-u", "all", "-noheader", "-o", "jobid stat exec_host")
 		return err == nil && out == hosts
 	})
-	queues := must("bqueues")
+	queues := s.must("bqueues")
 	for _, want := range []string{"night", "late", "lost_and_found"} {
 		if !strings.Contains(queues, "\n"+want) {
 			t.Errorf("no %s in\n%s", want, queues)
@@ -86,7 +72,7 @@ func TestReconfigureAndKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "all jobs are done", func() bool { return s.states()[queue.Done] == 3 })
-	if queues := must("bqueues"); strings.Contains(queues, "lost_and_found") {
+	if queues := s.must("bqueues"); strings.Contains(queues, "lost_and_found") {
 		t.Errorf("the queue is back, and its job still lost:\n%s", queues)
 	}
 }

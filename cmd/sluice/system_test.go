@@ -173,6 +173,27 @@ func (s *site) start(listen string) {
 	eventually(s.t, "sluice run connects", func() bool { status, ok := s.status(); return ok && status.Connected })
 }
 
+// lsf runs a command against the system and gives its standard output.
+func (s *site) lsf(args ...string) (string, error) {
+	cmd := sluice(s.t, args...)
+	cmd.Env = append(cmd.Env, wire.EnvAPI+"="+s.client.API())
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return string(out), err
+}
+
+// must is lsf for a command that has to succeed.
+func (s *site) must(args ...string) string {
+	s.t.Helper()
+	out, err := s.lsf(args...)
+	if err != nil {
+		s.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
 func (s *site) kill() {
 	s.t.Helper()
 	if err := errors.Join(s.run.Process.Kill(), ignoreExit(s.run.Wait())); err != nil {

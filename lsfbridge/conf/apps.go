@@ -44,20 +44,11 @@ var otherAppKeywords = words(`
 func (p *parser) apps() {
 	sections, _ := p.sections(fileApps)
 	lines := map[string]int{}
-	for _, s := range sections {
-		if !strings.EqualFold(s.name, "Application") {
-			p.warn(s.at, "section %s: unknown, it has no effect", s.name)
-			continue
-		}
-		if len(s.entries) == 0 {
-			p.refuse(s.at, "an application without a NAME")
-		}
-		for _, e := range s.entries {
-			var spec queue.AppSpec
-			take(p, e, appKeywords, otherAppKeywords, &spec)
-			if p.isNew(e, "NAME", spec.Name, "an application", lines) {
-				p.config.Apps = append(p.config.Apps, spec)
-			}
+	for _, e := range p.entriesOf(sections, "Application", "an application without a NAME") {
+		var spec queue.AppSpec
+		take(p, e, appKeywords, otherAppKeywords, &spec)
+		if p.isNew(e, "NAME", spec.Name, "an application", lines) {
+			p.config.Apps = append(p.config.Apps, spec)
 		}
 	}
 }

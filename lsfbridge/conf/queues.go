@@ -66,25 +66,31 @@ func (p *parser) queues() {
 		return
 	}
 	lines := map[string]int{}
-	for _, s := range sections {
-		if !strings.EqualFold(s.name, "Queue") {
-			p.warn(s.at, "section %s: unknown, it has no effect", s.name)
-			continue
-		}
-		if len(s.entries) == 0 {
-			p.refuse(s.at, "a queue without a QUEUE_NAME")
-		}
-		for _, e := range s.entries {
-			spec := queue.QueueSpec{Priority: 1, NoExclusive: true}
-			take(p, e, queueKeywords, otherQueueKeywords, &spec)
-			if p.isNew(e, "QUEUE_NAME", spec.Name, "a queue", lines) {
-				p.config.Queues = append(p.config.Queues, spec)
-			}
+	for _, e := range p.entriesOf(sections, "Queue", "a queue without a QUEUE_NAME") {
+		spec := queue.QueueSpec{Priority: 1, NoExclusive: true}
+		take(p, e, queueKeywords, otherQueueKeywords, &spec)
+		if p.isNew(e, "QUEUE_NAME", spec.Name, "a queue", lines) {
+			p.config.Queues = append(p.config.Queues, spec)
 		}
 	}
 	if len(p.config.Queues) == 0 && len(p.problems) == 0 {
 		p.refuse(place{file: fileQueues}, "no queue: want Begin Queue … End Queue, or no such file for the built-in queues")
 	}
+}
+
+// entriesOf gives the entries of the sections of a name. Others get a warning, and one without an entry is refused in these words.
+func (p *parser) entriesOf(sections []section, name, empty string) (entries []entry) {
+	for _, s := range sections {
+		switch {
+		case !strings.EqualFold(s.name, name):
+			p.warn(s.at, "section %s: unknown, it has no effect", s.name)
+		case len(s.entries) == 0:
+			p.refuse(s.at, "%s", empty)
+		default:
+			entries = append(entries, s.entries...)
+		}
+	}
+	return entries
 }
 
 // isNew checks what an entry is about, a queue for one: that its name is there, and was in no line before.
